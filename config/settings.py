@@ -46,18 +46,18 @@ class Row:
 
 
 ROWS: tuple[Row, ...] = (
-    Row("BERTH_DATA_ROOT", "/var/lib/berth", Path, "Everything that must survive a reboot: images, volumes, databases."),
+    Row("BERTH_DATA_ROOT", "/var/lib/berth", Path, "Everything that must survive a reboot: images, volumes, state."),
     Row("BERTH_RUN_ROOT", "/run/berth", Path, "Sockets, pid files, mount and network namespaces; may be a tmpfs."),
-    Row("BERTH_INSTANCE", "", str, "Name of this instance in bridges, nft table and cgroups; empty: from the data root."),
-    Row("BERTH_WEB_BIND", "127.0.0.1:8080", str, "Address and port the web tier listens on."),
-    Row("BERTH_WEB_DATABASE_URL", "", str, "SQLAlchemy URL of the web tier's database; empty: SQLite below the data root."),
+    Row("BERTH_INSTANCE", "", str, "Names this instance's bridges, nft table, cgroups; empty: from the data root."),
+    Row("BERTH_WEB_BIND", "127.0.0.1:8080", str, "Address and port of the web tier."),
+    Row("BERTH_WEB_DATABASE_URL", "", str, "SQLAlchemy URL of the web tier's database; empty: SQLite."),
     Row("BERTH_WEB_USER", "berth", str, "The unprivileged user the web tier runs as, when started by root."),
     Row("BERTH_WEB_ORIGIN", "", str, "Public origin (https://berth.example); empty: the address bound."),
     Row("BERTH_BRIDGE_POOL", "10.88.0.0/14", str, "Addresses from which networks take a /24 each (IPv4 CIDR)."),
     Row("BERTH_LOG_LEVEL", "info", str, "debug, info, warning or error."),
     Row("BERTH_INSECURE_REGISTRIES", "", _names, "Registries (host:port, comma separated) spoken to by plain HTTP."),
     Row("BERTH_REGISTRY_MIRRORS", "", _names, "Base URLs asked before Docker Hub, comma separated."),
-    Row("BERTH_CERTS_DIR", "/etc/docker/certs.d", Path, "Folder with one folder a registry (host:port) holding its *.crt."),
+    Row("BERTH_CERTS_DIR", "/etc/docker/certs.d", Path, "Folder with a folder for each registry (host:port) with its *.crt."),
     Row("BERTH_SEED_BUSYBOX", "true", _boolean, "Make a busybox image from the machine's own when no image is there."),
     Row("BERTH_SANDBOX_POOL", "8", int, "Network sandboxes kept ready for starts; 0: none."),
     Row("BERTH_MAX_BODY", "8388608", int, "Largest JSON request body, in bytes."),

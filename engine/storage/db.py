@@ -51,7 +51,7 @@ class Transaction:
                 "attributes": json.dumps(dict(entry.attributes)),
             },
         )
-        self.events.append(replace(entry, seq=result.inserted_primary_key[0]))
+        self.events.append(replace(entry, seq=int(result.lastrowid)))
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run `action` once the change is durable, before the bus has its events (update of a memory copy)."""
