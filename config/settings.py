@@ -57,7 +57,7 @@ ROWS: tuple[Row, ...] = (
     Row("BERTH_LOG_LEVEL", "info", str, "debug, info, warning or error."),
     Row("BERTH_INSECURE_REGISTRIES", "", _names, "Registries (host:port, comma separated) spoken to by plain HTTP."),
     Row("BERTH_REGISTRY_MIRRORS", "", _names, "Base URLs asked before Docker Hub, comma separated."),
-    Row("BERTH_CERTS_DIR", "/etc/docker/certs.d", Path, "Folder with a folder for each registry (host:port) with its *.crt."),
+    Row("BERTH_CERTS_DIR", "/etc/docker/certs.d", Path, "A folder for each registry (host:port) with its *.crt."),
     Row("BERTH_SEED_BUSYBOX", "true", _boolean, "Make a busybox image from the machine's own when no image is there."),
     Row("BERTH_SANDBOX_POOL", "8", int, "Network sandboxes kept ready for starts; 0: none."),
     Row("BERTH_MAX_BODY", "8388608", int, "Largest JSON request body, in bytes."),
@@ -105,3 +105,22 @@ def _value(row: Row, environ: Mapping[str, str], table: Mapping[str, Any]) -> An
         return row.parse(text)
     except ValueError as error:
         raise SettingError(f"{row.env}={text!r}: {error}") from error
+
+
+def describe() -> str:
+    """Return docs/settings.md: a line of the table for each row."""
+    lines = [
+        "# Settings",
+        "",
+        "Written by `make docs` from the table in config/settings.py; a test compares the two.",
+        "",
+        "The environment wins over the TOML file that `BERTH_CONFIG` names, the file over the default. In the file, a",
+        "setting's key is its name in lower case without `BERTH_`; lists may be TOML lists.",
+        "",
+        "| setting | default | what it is |",
+        "| --- | --- | --- |",
+    ]
+    for row in ROWS:
+        default = f"`{row.default}`" if row.default else "(empty)"
+        lines.append(f"| `{row.env}` | {default} | {row.help} |")
+    return "\n".join(lines) + "\n"
