@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import signal as signals
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -29,6 +28,7 @@ from engine.services.attach import AttachPoints
 from engine.services.container_events import container_event
 from engine.services.launch import Launcher
 from engine.services.removal import Removal
+from engine.services.restart_timers import RestartTimers
 from engine.services.waiters import Condition, Ended, Waiters
 from engine.storage.db import Database
 from engine.values import Endpoint, Scope
@@ -65,8 +65,7 @@ class Lifecycle:
         self._waiters = waiters
         self._attach_points = attach_points
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="exit")
-        self._delays: dict[str, float] = {}
-        self._timers: dict[str, threading.Timer] = {}
+        self._timers = RestartTimers(self._restart_now)
         self._closed = False
         self._observers: list[Callable[[Container], None]] = []
 
@@ -82,7 +81,7 @@ class Lifecycle:
         with self._locks.hold(container.id):
             container = self._store.get(scope, container.id)
             state.check_start(container)
-            self._cancel_timer(container.id)
+            self._timers.cancel(container.id)
             self._start_locked(container, by=scope.actor)
 
     def _start_locked(self, container: Container, *, by: str, restarts: int = 0) -> Container:
@@ -265,7 +264,7 @@ class Lifecycle:
             if current is None:
                 return  # --rm was quicker
             state.check_remove(current, force=False)
-            self._cancel_timer(current.id)
+            self._timers.cancel(current.id)
             self._removal.remove(current, by=scope.actor, volumes=volumes)
         self._attach_points.abandon(container.id)
 
@@ -303,7 +302,8 @@ class Lifecycle:
         faults.point("exit.after-record")
         self._launcher.clear(ended)
         if again:
-            self._schedule_restart(ended, container.state.started_ns)
+            ran = max(0, ended.state.finished_ns - container.state.started_ns) / 1e9
+            self._timers.schedule(ended.id, ran)
         elif ended.host_config.auto_remove:
             self._removal.remove(ended, by=_ENGINE, volumes=True)
 
@@ -338,18 +338,8 @@ class Lifecycle:
 
     # -- restart policy --------------------------------------------------------------------------------------------
 
-    def _schedule_restart(self, container: Container, started_ns: int) -> None:
-        ran = max(0, container.state.finished_ns - started_ns) / 1e9
-        delay = restart.next_delay(self._delays.get(container.id, 0.0), ran)
-        self._delays[container.id] = delay
-        timer = threading.Timer(delay, self._restart_now, [container.id])
-        timer.daemon = True
-        self._timers[container.id] = timer
-        timer.start()
-
     def _restart_now(self, container_id: str) -> None:
         with self._locks.hold(container_id):
-            self._timers.pop(container_id, None)
             container = self._store.find(container_id)
             if container is None or container.state.status is not Status.RESTARTING or self._closed:
                 return
@@ -359,17 +349,11 @@ class Lifecycle:
                 _log.warning("a container could not be restarted container=%s: %s", container_id, error)
 
     def _abort_restart(self, container: Container) -> None:
-        self._cancel_timer(container.id)
+        self._timers.cancel(container.id)
         ended = replace(container, state=replace(container.state, status=Status.EXITED, stopped_by_user=True))
         with self._database.transaction() as transaction:
             self._store.save(transaction, ended)
         self._resolve_end(ended, Ended(ended.state.exit_code))
-
-    def _cancel_timer(self, container_id: str) -> None:
-        self._delays.pop(container_id, None)
-        timer = self._timers.pop(container_id, None)
-        if timer is not None:
-            timer.cancel()
 
     # -- boot and close --------------------------------------------------------------------------------------------
 
@@ -384,8 +368,7 @@ class Lifecycle:
     def close(self) -> None:
         """Stop taking ends; containers go on."""
         self._closed = True
-        for timer in list(self._timers.values()):
-            timer.cancel()
+        self._timers.close()
         self._pool.shutdown(wait=True)
 
     def _tell(self, container: Container) -> None:
