@@ -20,6 +20,11 @@ STATUS: Mapping[type[errors.BerthError], int] = {
     errors.BerthError: 500,
 }
 
+
+class ClientGone(ConnectionError):
+    """The client has closed the connection: there is nobody to answer."""
+
+
 _COMMAND_FAULTS = (126, 127)
 
 

@@ -23,7 +23,7 @@ from config.log import request_id
 from config.settings import Settings
 from engine import errors
 from engine.api import codec, streams
-from engine.api.errors import status_of
+from engine.api.errors import ClientGone, status_of
 from engine.values import Scope, Surface
 
 Headers = Iterable[tuple[str, str]]
@@ -51,9 +51,10 @@ class Exchange(Protocol):
     path: str
     query: str
     headers: Mapping[str, str]
-    body: BinaryIO
     surface: Surface
 
+    @property
+    def body(self) -> BinaryIO: ...
     def hijack(self, content_type: str) -> Hijacked: ...
     def on_gone(self, callback: Callable[[], None]) -> None: ...
 
@@ -322,7 +323,7 @@ class App:
             if not isinstance(error, errors.NotModified) and status_of(error) >= 500:
                 _log.warning("%s %s failed: %s", exchange.method, exchange.path, error)
             return Reply.error(error)
-        except ConnectionError:
+        except ClientGone:
             raise
         except Exception:
             _log.exception("%s %s failed", exchange.method, exchange.path)
