@@ -1,6 +1,6 @@
 """Fixtures of every suite: a real engine, a real registry, the real docker CLI.
 
-    BERTH_TEST_DOCKER_HOST   run tests/root/test_cli_* against this engine instead of Berth's (to learn what Docker does)
+    BERTH_TEST_DOCKER_HOST   run tests/root/test_cli_* against this engine (to learn what Docker itself does)
     BERTH_TEST_IMAGE         the test image there (tests/support/images.py), as `name`
     BERTH_TEST_NETNS         path of the network namespace in which that engine publishes ports
 """

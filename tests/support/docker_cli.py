@@ -195,6 +195,11 @@ class Docker:
             return response.status, json.loads(data)
         return response.status, data.decode(errors="replace")
 
+    def speaks(self, major: int, minor: int) -> bool:
+        """Return whether the engine's API version is at least this one."""
+        version: str = self.api("GET", "/version")[1]["ApiVersion"]
+        return tuple(map(int, version.split("."))) >= (major, minor)
+
     def clean(self) -> None:
         """Remove every container, volume and network that this runner's tests made."""
         query = urllib.parse.quote(json.dumps({"label": [f"{LABEL}={self.token}"]}))

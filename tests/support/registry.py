@@ -21,7 +21,7 @@ http: {{addr: "127.0.0.1:{port}"}}
 
 @contextmanager
 def running(folder: Path, *, extra: str = "", port: int | None = None) -> Iterator[str]:
-    """Run a registry whose files live in `folder`; yield its `127.0.0.1:port`. `extra` is YAML for its configuration."""
+    """Run a registry with its files in `folder`; yield its `127.0.0.1:port`. `extra` is YAML for its configuration."""
     program = shutil.which("docker-registry")
     assert program, "docker-registry is not installed; scripts/setup test does that"
     folder.mkdir(parents=True, exist_ok=True)
