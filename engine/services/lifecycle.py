@@ -17,8 +17,8 @@ from dataclasses import replace
 
 from engine import faults
 from engine.clock import now_ns
-from engine.containers import restart, state
-from engine.containers.model import Container, Status
+from engine.containers import health, restart, state
+from engine.containers.model import Container, Health, Status
 from engine.containers.signals import parse_signal
 from engine.containers.store import ContainerStore
 from engine.errors import BerthError, Internal, NotModified, RuntimeFailed
@@ -111,6 +111,7 @@ class Lifecycle:
                 started_ns=now_ns(),
                 restart_count=restarts,
                 stopped_by_user=False,
+                health=Health() if health.check_argv(running.config) else None,
             ),
         )
         faults.point("start.before-record")
