@@ -1,0 +1,110 @@
+"""A network as a value, and the rules of its names.
+
+Three networks are predefined in every namespace: `bridge` (each namespace has its own, made when first needed),
+`host` and `none`. Their ids are derived, so that they are stable without a record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.errors import InvalidArgument
+
+DEFAULT_BRIDGE = "bridge"
+HOST = "host"
+NONE = "none"
+PREDEFINED = (DEFAULT_BRIDGE, HOST, NONE)
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\Z")
+_DEVICE_PART = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network. `subnet` is "" for host, none and a default bridge that nobody has used yet."""
+
+    id: str
+    namespace: str
+    name: str
+    driver: str = "bridge"
+    """`bridge`, `host` or `null` (the network `none`)."""
+    created_ns: int = 0
+    subnet: str = ""
+    gateway: str = ""
+    ip_range: str = ""
+    auxiliary: Mapping[str, str] = field(default_factory=dict)
+    user_subnet: bool = False
+    """The subnet was given by the user: only then may an endpoint ask for an address."""
+    internal: bool = False
+    attachable: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    created_by: str = ""
+
+    @property
+    def is_predefined(self) -> bool:
+        """Whether it is one of `bridge`, `host`, `none`."""
+        return self.name in PREDEFINED
+
+    @property
+    def mtu(self) -> int:
+        """The MTU asked for, 0 for the kernel's."""
+        return int(self.options.get(OPTION_MTU, "0"))
+
+    @property
+    def masquerades(self) -> bool:
+        """Whether its containers reach other machines under the host's address."""
+        return self.options.get(OPTION_MASQUERADE, "true").lower() != "false" and not self.internal
+
+    @property
+    def host_binding(self) -> str:
+        """The host address on which ports are published where the user names none."""
+        return self.options.get(OPTION_HOST_BINDING, "0.0.0.0")  # noqa: S104 - Docker's default
+
+    def interface(self, address: ipaddress.IPv4Address) -> ipaddress.IPv4Interface:
+        """Return an address of this network with the network's prefix length."""
+        return ipaddress.IPv4Interface(f"{address}/{ipaddress.IPv4Network(self.subnet).prefixlen}")
+
+
+OPTION_MTU = "com.docker.network.driver.mtu"
+OPTION_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
+OPTION_HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
+OPTION_ICC = "com.docker.network.bridge.enable_icc"
+OPTION_DEFAULT_BRIDGE = "com.docker.network.bridge.default_bridge"
+OPTION_BRIDGE_NAME = "com.docker.network.bridge.name"
+
+
+def predefined_id(instance: str, namespace: str, name: str) -> str:
+    """Return the id of a predefined network."""
+    return hashlib.sha256(f"{instance}/{namespace}/{name}".encode()).hexdigest()
+
+
+def device_prefix(kind: str, instance: str) -> str:
+    """Return what every device of this kind (one letter) and instance begins with; names are 15 bytes at most."""
+    part = instance if len(instance) <= _DEVICE_PART else hashlib.sha256(instance.encode()).hexdigest()[:_DEVICE_PART]
+    return f"{kind}{part}-" if len(part) < _DEVICE_PART else f"{kind}{part}"
+
+
+def device_name(kind: str, instance: str, identity: str) -> str:
+    """Return the name of a bridge (`b`) or veth (`v`) for a network or endpoint id."""
+    prefix = device_prefix(kind, instance)
+    return prefix + identity[: min(8, 15 - len(prefix))]
+
+
+def mac_for(address: ipaddress.IPv4Address) -> str:
+    """Return Docker's MAC for an IPv4 address: `02:42` and its four bytes."""
+    return "02:42:" + ":".join(f"{byte:02x}" for byte in address.packed)
+
+
+def check_name(name: str) -> str:
+    """Return a network name that may be used; InvalidArgument with Docker's text otherwise."""
+    if not _NAME.match(name):
+        raise InvalidArgument(
+            f"invalid network name: {name!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+            if name
+            else "invalid network name: name is empty"
+        )
+    return name

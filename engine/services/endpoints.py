@@ -1,0 +1,465 @@
+"""Containers' places in networks while they run: joining, leaving, published ports, and taking over after a restart.
+
+What a join took is one `_Live` record in memory; the container's own record (sandbox, endpoints, ports) is what an
+engine that starts again rebuilds it from. Freeing addresses and ports is at once, taking the sandbox down is later.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from engine.containers.model import Container
+from engine.errors import Conflict, Internal
+from engine.ids import new_id
+from engine.kernel import netns
+from engine.networks import files, model, ports
+from engine.networks.bridges import Bridge, Bridges
+from engine.networks.model import Network
+from engine.networks.pool import SandboxPool
+from engine.networks.ports import PortTable, PortTaken
+from engine.networks.rules import Published
+from engine.networks.sandboxes import Plug, Sandbox, SandboxMaker, number_of
+from engine.values import Endpoint, EndpointConfig, PortBinding
+
+_log = logging.getLogger(__name__)
+
+_NO_INTERFACE = ""
+"""The pool's key for sandboxes with nothing but lo."""
+_BUSY_POOL = 2
+"""Sandboxes kept ready for a namespace that is not the default one, once it has started a container."""
+_HOSTS = Path("/etc/hosts")
+_RESOLV_CONF = Path("/etc/resolv.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a start gets: `netns_path` None is the host's own network; hosts and resolv_conf are file contents."""
+
+    sandbox: str
+    netns_path: Path | None
+    endpoints: tuple[Endpoint, ...]
+    ports: tuple[PortBinding, ...]
+    hosts: str
+    resolv_conf: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A running container in a network."""
+
+    container_id: str
+    container_name: str
+    endpoint: Endpoint
+
+
+@dataclass(slots=True)
+class _Live:
+    container_id: str
+    name: str
+    joined: Joined
+    sandbox: Sandbox | None = None
+    published: list[Published] = field(default_factory=list)
+    published_on: str = ""
+    sharers: set[str] = field(default_factory=set)
+
+
+class Endpoints:
+    """The live half of the networks. Callers hold the container's lock."""
+
+    def __init__(self, bridges: Bridges, folder: Path, pool_size: int, *, hosts: Path = _HOSTS) -> None:
+        self._bridges = bridges
+        self._folder = folder
+        self._pool_size = pool_size
+        self._hosts = hosts
+        self._maker = SandboxMaker(folder)
+        self._pool = SandboxPool(self._make_ready, self._discard)
+        self._ports = PortTable()
+        self._lock = threading.Lock()
+        self._live: dict[str, _Live] = {}
+
+    # -- joining ---------------------------------------------------------------------------------------------------
+
+    def join_host(self, container: Container, network: Network) -> Joined:
+        """Give the container the host's own network."""
+        endpoint = _endpoint(EndpointConfig(model.HOST), network, new_id())
+        hosts = files.render_hosts(
+            addresses=(), hostname="", domainname="", extra=self._extra_hosts(container, ""), base=_read(self._hosts)
+        )
+        joined = Joined("", None, (endpoint,), (), hosts, self._resolv_conf(container, own=False))
+        return self._remember(_Live(container.id, container.name, joined))
+
+    def join_none(self, container: Container, network: Network) -> Joined:
+        """Give the container a network of its own with nothing but lo."""
+        sandbox = self._pool.take(_NO_INTERFACE) or self._maker.make()
+        endpoint = _endpoint(EndpointConfig(model.NONE), network, new_id())
+        joined = self._joined(container, sandbox, (endpoint,), ())
+        return self._remember(_Live(container.id, container.name, joined, sandbox))
+
+    def join_container(self, container: Container, target: str) -> Joined:
+        """Give the container the network of a running one."""
+        with self._lock:
+            live = self._live.get(target)
+            if live is None:
+                raise Conflict(f"cannot join network of a non running container: {target}")
+            live.sharers.add(container.id)
+            shared = live.joined
+        joined = Joined("", shared.netns_path, (), (), shared.hosts, shared.resolv_conf)
+        return self._remember(_Live(container.id, container.name, joined))
+
+    def join(self, container: Container, wishes: Sequence[tuple[EndpointConfig, Network]]) -> Joined:
+        """Give the container a network of its own with an interface in each network, the first with its ports."""
+        with ExitStack() as undo:
+            sandbox = self._sandbox_for(wishes, container.config.mac_address)
+            undo.callback(self._discard, sandbox)
+            gateway = _gateway_of(wishes)
+            endpoints = tuple(
+                _endpoint(config, network, plug.endpoint_id, plug, self._bridges.find(network.id))
+                for (config, network), plug in zip(wishes, sandbox.plugs, strict=True)
+            )
+            taken, published = self._publish(container, endpoints, wishes, gateway)
+            joined = self._joined(container, sandbox, endpoints, taken)
+            undo.pop_all()
+        published_on = wishes[gateway][1].id if published else ""
+        return self._remember(_Live(container.id, container.name, joined, sandbox, published, published_on))
+
+    def leave(self, container_id: str) -> Joined | None:
+        """Free the container's addresses and ports, and have its sandbox taken down; None if it has not joined."""
+        with self._lock:
+            live = self._live.pop(container_id, None)
+            if live is None:
+                return None
+            for other in self._live.values():
+                other.sharers.discard(container_id)
+        self._withdraw(live)
+        if live.sandbox is not None:
+            self._discard(live.sandbox, shared=bool(live.sharers))
+        return live.joined
+
+    # -- changes while running -------------------------------------------------------------------------------------
+
+    def connect(self, container: Container, config: EndpointConfig, network: Network) -> Endpoint:
+        """Add an interface in another network to a running container."""
+        live = self._live[container.id]
+        if live.sandbox is None:
+            raise Internal(f"container {container.id} has no network of its own")
+        bridge = self._bridges.ensure(network)
+        plug = self._plug(bridge, config, number=_next_number(live.sandbox), with_route=not live.sandbox.plugs)
+        try:
+            live.sandbox = self._maker.plug(live.sandbox, plug)
+        except BaseException:
+            self._bridges.give_back(network.id, plug.interface.ip)
+            raise
+        endpoint = _endpoint(config, network, plug.endpoint_id, plug, bridge)
+        live.joined = replace(live.joined, endpoints=(*live.joined.endpoints, endpoint))
+        if plug.gateway is None and bridge.route is not None:
+            self._maker.route_through(live.sandbox, bridge.route, plug.index)
+        return endpoint
+
+    def disconnect(self, container: Container, network: Network) -> tuple[PortBinding, ...]:
+        """Take a running container's interface in a network away; return the ports it still has published."""
+        live = self._live[container.id]
+        gone = next(e for e in live.joined.endpoints if e.network_id == network.id)
+        remaining = tuple(e for e in live.joined.endpoints if e is not gone)
+        if live.published_on == network.id:
+            self._withdraw(live)
+            live.joined = replace(live.joined, ports=())
+        if live.sandbox is not None:
+            live.sandbox = self._maker.unplug(live.sandbox, gone.endpoint_id)
+        if gone.ip_address:
+            self._bridges.give_back(network.id, ipaddress.IPv4Address(gone.ip_address))
+        live.joined = replace(live.joined, endpoints=remaining)
+        self._reroute(live)
+        return live.joined.ports
+
+    def members(self, network_id: str) -> list[Member]:
+        """Return the running containers of a network."""
+        with self._lock:
+            lives = list(self._live.values())
+        return [
+            Member(live.container_id, live.name, endpoint)
+            for live in lives
+            for endpoint in live.joined.endpoints
+            if endpoint.network_id == network_id
+        ]
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self, default_bridge: Network) -> None:
+        """Begin to keep sandboxes ready."""
+        if self._pool_size > 0:
+            self._bridges.ensure(default_bridge)
+            self._pool.keep(default_bridge.id, self._pool_size)
+            self._pool.keep(_NO_INTERFACE, self._pool_size)
+
+    def adopt(self, container: Container, networks: Sequence[Network]) -> list[Published]:
+        """Take over what a running container has from an engine before; return its published ports."""
+        sandbox = None
+        if container.sandbox:
+            sandbox = self._adopted_sandbox(container, networks)
+        joined = self._joined(container, sandbox, container.endpoints, container.ports)
+        if sandbox is None and container.host_config.network_mode == model.HOST:
+            joined = replace(joined, netns_path=None)
+        live = _Live(container.id, container.name, joined, sandbox)
+        leading = _publishing_endpoint(container.endpoints, networks)
+        if leading is not None:
+            live.published = _published(container.ports, leading.ip_address)
+            live.published_on = leading.network_id
+        for lost in self._ports.adopt(container.ports):
+            _log.warning("a published port is held by another program too container=%s port=%s", container.id, lost)
+        self._remember(live)
+        return live.published
+
+    def share(self, container_id: str, target: str) -> None:
+        """Note that a running container is in the network of another one."""
+        with self._lock:
+            owner = self._live.get(target)
+            sharer = self._live.get(container_id)
+            if owner is not None and sharer is not None:
+                owner.sharers.add(container_id)
+                sharer.joined = replace(sharer.joined, netns_path=owner.joined.netns_path)
+
+    def sweep(self) -> None:
+        """Remove sandboxes and links of this instance that no running container has."""
+        names = {live.sandbox.name for live in self._live.values() if live.sandbox}
+        for path in self._folder.iterdir():
+            if path.name not in names:
+                netns.unpin(path)
+        veths = {plug.veth for live in self._live.values() if live.sandbox for plug in live.sandbox.plugs}
+        self._maker.delete_links([link.name for link in self._bridges.links("v") if link.name not in veths])
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait until the pool is full and nothing waits to be taken down (tests, benchmarks)."""
+        return self._maker.wait_idle(timeout) and self._pool.wait_filled(timeout)
+
+    def close(self) -> None:
+        """Stop; running containers keep their networks."""
+        self._pool.close()
+        self._maker.close()
+        self._ports.close()
+
+    def destroy(self) -> None:
+        """Take everything down, running containers' networks included, and stop."""
+        for container_id in list(self._live):
+            self.leave(container_id)
+        self._pool.close()
+        self._maker.wait_idle(10.0)
+        self.sweep()
+        self._maker.close()
+        self._ports.close()
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _sandbox_for(self, wishes: Sequence[tuple[EndpointConfig, Network]], mac: str) -> Sandbox:
+        first, network = wishes[0]
+        mac = first.mac_address or mac
+        if len(wishes) == 1 and not first.ipv4_address and network.name == model.DEFAULT_BRIDGE:
+            ready = self._pool.take(network.id)
+            if ready is not None:
+                return self._maker.set_mac(ready, mac) if mac else ready
+            if self._pool_size > 0:
+                self._bridges.ensure(network)
+                self._pool.keep_at_least(network.id, min(_BUSY_POOL, self._pool_size))
+        return self._make(wishes, mac)
+
+    def _make(self, wishes: Sequence[tuple[EndpointConfig, Network]], mac: str = "") -> Sandbox:
+        gateway = _gateway_of(wishes)
+        with ExitStack() as undo:
+            plugs: list[Plug] = []
+            for number, (config, network) in enumerate(wishes):
+                bridge = self._bridges.ensure(network)
+                plug = self._plug(bridge, config, number=number, with_route=number == gateway)
+                undo.callback(self._bridges.give_back, network.id, plug.interface.ip)
+                plugs.append(replace(plug, mac=mac) if mac and number == 0 else plug)
+            sandbox = self._maker.make(plugs)
+            undo.pop_all()
+        return sandbox
+
+    def _make_ready(self, key: str) -> Sandbox:
+        if key == _NO_INTERFACE:
+            return self._maker.make()
+        bridge = self._bridges.find(key)
+        if bridge is None:
+            raise Internal(f"network {key} has no bridge")
+        return self._make([(EndpointConfig(bridge.network.name), bridge.network)])
+
+    def _plug(self, bridge: Bridge, config: EndpointConfig, *, number: int, with_route: bool) -> Plug:
+        address = self._bridges.take_address(bridge, config.ipv4_address)
+        endpoint_id = new_id()
+        return Plug(
+            endpoint_id=endpoint_id,
+            network_id=bridge.network.id,
+            veth=self._bridges.veth(endpoint_id),
+            bridge_index=bridge.index,
+            number=number,
+            interface=bridge.network.interface(address),
+            mac=config.mac_address or model.mac_for(address),
+            gateway=bridge.route if with_route else None,
+            mtu=bridge.network.mtu,
+        )
+
+    def _discard(self, sandbox: Sandbox, *, shared: bool = False) -> None:
+        for plug in sandbox.plugs:
+            self._bridges.give_back(plug.network_id, plug.interface.ip)
+        self._maker.discard(sandbox, shared=shared)
+
+    def _publish(
+        self,
+        container: Container,
+        endpoints: Sequence[Endpoint],
+        wishes: Sequence[tuple[EndpointConfig, Network]],
+        gateway: int,
+    ) -> tuple[tuple[PortBinding, ...], list[Published]]:
+        network = wishes[gateway][1]
+        wanted = _wanted_ports(container)
+        if not wanted or network.internal:
+            return (), []
+        endpoint = endpoints[gateway]
+        try:
+            taken = self._ports.take(wanted, network.host_binding)
+        except PortTaken as error:
+            raise Internal(
+                f"driver failed programming external connectivity on endpoint {container.name} "
+                f"({endpoint.endpoint_id}): {error}"
+            ) from error
+        published = _published(taken, endpoint.ip_address)
+        try:
+            self._bridges.publish(published)
+        except BaseException:
+            self._ports.give_back(taken)
+            raise
+        return taken, published
+
+    def _withdraw(self, live: _Live) -> None:
+        if live.published:
+            self._bridges.withdraw(live.published)
+            self._ports.give_back([p.binding for p in live.published])
+            live.published = []
+
+    def _reroute(self, live: _Live) -> None:
+        """After an interface went: let the next network that leads out carry the default route."""
+        for plug in live.sandbox.plugs if live.sandbox else ():
+            bridge = self._bridges.find(plug.network_id)
+            if live.sandbox is not None and bridge is not None and bridge.route is not None:
+                self._maker.route_through(live.sandbox, bridge.route, plug.index)
+                return
+
+    def _joined(
+        self,
+        container: Container,
+        sandbox: Sandbox | None,
+        endpoints: tuple[Endpoint, ...],
+        taken: tuple[PortBinding, ...],
+    ) -> Joined:
+        gateway = next((e.gateway for e in endpoints if e.gateway), "")
+        hosts = files.render_hosts(
+            addresses=[e.ip_address for e in endpoints if e.ip_address],
+            hostname=container.config.hostname or container.id[:12],
+            domainname=container.config.domainname,
+            extra=self._extra_hosts(container, gateway),
+        )
+        return Joined(
+            sandbox=sandbox.name if sandbox else "",
+            netns_path=sandbox.path if sandbox else None,
+            endpoints=endpoints,
+            ports=taken,
+            hosts=hosts,
+            resolv_conf=self._resolv_conf(container, own=True),
+        )
+
+    def _extra_hosts(self, container: Container, gateway: str) -> list[tuple[str, str]]:
+        return files.parse_extra_hosts(container.host_config.extra_hosts, gateway or "127.0.0.1")
+
+    def _resolv_conf(self, container: Container, *, own: bool) -> str:
+        host = container.host_config
+        return files.render_resolv_conf(
+            _read(_RESOLV_CONF), servers=host.dns, search=host.dns_search, options=host.dns_options, own=own
+        )
+
+    def _adopted_sandbox(self, container: Container, networks: Sequence[Network]) -> Sandbox:
+        plugs: list[Plug] = []
+        known = {network.id: network for network in networks}
+        inside = {link.name: link.peer for link in self._bridges.links("v")}
+        for endpoint in (e for e in container.endpoints if e.ip_address):
+            veth = self._bridges.veth(endpoint.endpoint_id)
+            bridge = self._bridges.ensure(known[endpoint.network_id])
+            address = ipaddress.IPv4Address(endpoint.ip_address)
+            try:
+                self._bridges.take_address(bridge, endpoint.ip_address)
+            except Conflict:
+                _log.error("two running containers have one address container=%s address=%s", container.id, address)
+            plugs.append(
+                Plug(
+                    endpoint_id=endpoint.endpoint_id,
+                    network_id=endpoint.network_id,
+                    veth=veth,
+                    bridge_index=bridge.index,
+                    number=number_of(inside.get(veth, 0)),
+                    interface=bridge.network.interface(address),
+                    mac=endpoint.mac_address,
+                )
+            )
+        return Sandbox(container.sandbox, self._maker.path(container.sandbox), tuple(plugs))
+
+    def _remember(self, live: _Live) -> Joined:
+        with self._lock:
+            self._live[live.container_id] = live
+        return live.joined
+
+
+def _endpoint(
+    config: EndpointConfig, network: Network, endpoint_id: str, plug: Plug | None = None, bridge: Bridge | None = None
+) -> Endpoint:
+    if plug is None or bridge is None:
+        return Endpoint(config, network.id, network.name, endpoint_id)
+    return Endpoint(
+        config=config,
+        network_id=network.id,
+        network_name=network.name,
+        endpoint_id=endpoint_id,
+        gateway=str(bridge.route or ""),
+        ip_address=str(plug.interface.ip),
+        ip_prefix_len=plug.interface.network.prefixlen,
+        mac_address=plug.mac,
+    )
+
+
+def _gateway_of(wishes: Sequence[tuple[EndpointConfig, Network]]) -> int:
+    """Return which network carries the default route and the ports: first by priority of those that lead out."""
+    order = sorted(range(len(wishes)), key=lambda i: (wishes[i][1].internal, -wishes[i][0].gw_priority, i))
+    return order[0]
+
+
+def _next_number(sandbox: Sandbox) -> int:
+    taken = {plug.number for plug in sandbox.plugs}
+    return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def _wanted_ports(container: Container) -> list[PortBinding]:
+    wanted = list(container.host_config.port_bindings)
+    if container.host_config.publish_all_ports:
+        named = {binding.key for binding in wanted}
+        wanted.extend(b for b in ports.exposed(container.config.exposed_ports) if b.key not in named)
+    return wanted
+
+
+def _published(taken: Iterable[PortBinding], address: str) -> list[Published]:
+    return [Published(binding, address) for binding in taken] if address else []
+
+
+def _publishing_endpoint(endpoints: Sequence[Endpoint], networks: Sequence[Network]) -> Endpoint | None:
+    internal = {network.id for network in networks if network.internal}
+    leading = [e for e in endpoints if e.ip_address and e.network_id not in internal]
+    return min(leading, key=lambda endpoint: -endpoint.config.gw_priority, default=None)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
