@@ -1,0 +1,1 @@
+"""The only door to an engine: sockets, HTTP by hand, stream decoders."""

@@ -1,0 +1,1 @@
+"""Tables of the web tier's database (SQLAlchemy Core); one module a noun."""

@@ -1,0 +1,1 @@
+"""Socket.IO: one upstream a source, shared by every browser that watches it."""

@@ -1,0 +1,1 @@
+"""What is the web tier's own: accounts, teams, hosts, operations."""
