@@ -149,6 +149,14 @@ class Content:
         """Return the digests of all blobs."""
         return [Digest(f"{p.parent.name}:{p.name}") for p in self._blobs.glob("*/*")]
 
+    def partials(self) -> list[Digest]:
+        """Return the digests of which a part is there."""
+        return [Digest(p.name.replace("-", ":", 1)) for p in self._ingest.iterdir() if not p.name.startswith(".")]
+
+    def drop_partial(self, digest: str) -> None:
+        """Throw away the part of a blob that is there; the caller knows that nobody is fetching the rest."""
+        (self._ingest / digest.replace(":", "-")).unlink(missing_ok=True)
+
     def scratch(self) -> Path:
         """Return a new private folder for a job; `recover` deletes those of dead jobs."""
         folder = self._ingest / f".job-{new_id()[:16]}"

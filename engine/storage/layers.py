@@ -34,12 +34,13 @@ from engine.storage.unpack import Unpacker
 
 @dataclass(frozen=True, slots=True)
 class LayerInfo:
-    """What is known of an unpacked layer; `size` is the bytes of its files."""
+    """What is known of an unpacked layer; `size` is the bytes of its files, `tar_size` those of its tar."""
 
     chain_id: ChainId
     parent: str
     diff_id: Digest
     size: int
+    tar_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Staged:
     folder: Path
     diff_id: Digest
     size: int
+    tar_size: int
 
 
 def chain_ids(diff_ids: Sequence[str]) -> tuple[ChainId, ...]:
@@ -78,7 +80,7 @@ class Layers:
             found = json.loads((self._home(chain_id) / "layer.json").read_text())
         except FileNotFoundError:
             raise NotFound(f"layer {chain_id} is not unpacked") from None
-        return LayerInfo(ChainId(chain_id), found["parent"], Digest(found["diff_id"]), found["size"])
+        return LayerInfo(ChainId(chain_id), found["parent"], Digest(found["diff_id"]), found["size"], found["tar_size"])
 
     def chains(self) -> list[ChainId]:
         """Return the chain ids of all layers."""
@@ -96,19 +98,24 @@ class Layers:
         """
         folder = self._root / f".new-{new_id()[:16]}"
         try:
-            diff_id, size = self._unpack(chunks, folder)
-            _check_diff_id(expected, diff_id)
+            staged = self._unpack(chunks, folder)
+            _check_diff_id(expected, staged.diff_id)
         except OSError as error:
             self._delete(folder)
             raise _explained(error) from error
         except BaseException:
             self._delete(folder)
             raise
-        return Staged(folder, diff_id, size)
+        return staged
 
     def commit(self, staged: Staged, chain_id: str, parent: str) -> None:
         """Give a staged layer its place; one that is there already wins."""
-        record = {"parent": parent, "diff_id": staged.diff_id, "size": staged.size}
+        record = {
+            "parent": parent,
+            "diff_id": staged.diff_id,
+            "size": staged.size,
+            "tar_size": staged.tar_size,
+        }
         (staged.folder / "layer.json").write_text(json.dumps(record))
         try:
             staged.folder.rename(self._home(chain_id))
@@ -170,14 +177,14 @@ class Layers:
     def _home(self, chain_id: str) -> Path:
         return self._root / chain_id.partition(":")[2]
 
-    def _unpack(self, chunks: Iterable[bytes], folder: Path) -> tuple[Digest, int]:
+    def _unpack(self, chunks: Iterable[bytes], folder: Path) -> Staged:
         files = folder / "fs"
         files.mkdir(parents=True)
         folder.chmod(0o700)
         files.chmod(0o755)
         root_fd = os.open(files, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        digest = hashlib.sha256()
-        ahead = compression.ReadAhead(_hashed(compression.decompressed(chunks), digest))
+        meter = _Meter()
+        ahead = compression.ReadAhead(meter.measured(compression.decompressed(chunks)))
         unpacker = Unpacker(root_fd)
         try:
             with recipe.RecipeWriter(folder / "recipe") as tap:
@@ -189,7 +196,7 @@ class Layers:
             ahead.close()
         if unpacker.overwritten:
             (folder / "recipe").unlink()
-        return Digest(f"sha256:{digest.hexdigest()}"), unpacker.size
+        return Staged(folder, Digest(f"sha256:{meter.digest.hexdigest()}"), unpacker.size, meter.size)
 
     def _delete(self, folder: Path) -> None:
         with self._lock:
@@ -210,10 +217,18 @@ def _check_diff_id(expected: str, actual: str) -> None:
         raise InvalidArgument(f"wrong diff id: expected {expected}, the layer unpacks to {actual}")
 
 
-def _hashed(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
-    for chunk in chunks:
-        digest.update(chunk)
-        yield chunk
+class _Meter:
+    """Digest and length of a stream, taken as it passes."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def measured(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.digest.update(chunk)
+            self.size += len(chunk)
+            yield chunk
 
 
 def _explained(error: OSError) -> BerthError | OSError:

@@ -180,6 +180,19 @@ class TarReader:
         return piece
 
 
+def is_tar(head: bytes) -> bool:
+    """Say whether a stream that begins with these 512 bytes is a tar; zeros are an empty one."""
+    if len(head) < BLOCK:
+        return False
+    if head.count(0) == BLOCK:
+        return True
+    try:
+        _check_sum(head[:BLOCK])
+    except InvalidArgument:
+        return False
+    return True
+
+
 def clean_name(name: str) -> str:
     """Return `name` relative to the root, without empty and `.` parts; InvalidArgument for `..` and NUL."""
     if "\0" in name or len(name) > _NAME_LIMIT:
