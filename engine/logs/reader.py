@@ -1,0 +1,111 @@
+"""Reads a log forward: from where a query begins, over all files, to its end, and on as it grows."""
+
+from __future__ import annotations
+
+from engine.logs import seek
+from engine.logs.drivers import k8s_file
+from engine.logs.drivers.k8s_file import Lines
+from engine.logs.files import LogFiles, Segment
+from engine.logs.model import LogQuery
+
+_BLOCK = 1 << 20
+
+
+class LogReader:
+    """The lines of a log that a query asks for. `read` until None; for a growing log again after each change.
+
+    A log that is not `growing` is read as it is now, and to its last byte. Close it after use; one thread at a time.
+    """
+
+    def __init__(self, files: LogFiles, query: LogQuery, *, growing: bool) -> None:
+        self._files = files
+        self._growing = growing
+        self._until_ns = query.until_ns
+        self._segments: list[Segment] = files.open()
+        self._end = seek.end_of(self._segments)
+        start = self._start(query)
+        self._index, self._offset = start.position
+        self._joiner = k8s_file.Joiner(query.streams, start.skip)
+        self._done = False
+
+    def _start(self, query: LogQuery) -> seek.Start:
+        segments = self._segments
+        start = seek.Start(seek.Position(0, 0), {})
+        if query.until_ns:
+            self._end = min(self._end, seek.find_after(segments, query.until_ns))
+        if query.since_ns:
+            start = seek.start_at(segments, seek.find_since(segments, query.since_ns), query.streams)
+        if query.tail is None or start.position >= self._end:
+            return start
+        if query.tail == 0 and not self._growing:
+            return seek.Start(self._end, {})
+        return seek.start_of_tail(segments, start, self._end, query.tail, query.streams, growing=self._growing)
+
+    def read(self) -> Lines | None:
+        """Return the next whole lines (a block may hold none of the query's), None at the end, for now or for good."""
+        if self._done:
+            return None
+        block = self._next_block()
+        if not block:
+            return None
+        lines, tags = k8s_file.split_lines(block)
+        if self._growing and self._until_ns and lines and k8s_file.parse_time(lines[-1]) > self._until_ns:
+            lines = [line for line in lines if k8s_file.parse_time(line) <= self._until_ns]
+            self._done = True
+        return self._joiner.join(Lines(lines, tags))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more can come: lines later than the query's end were met."""
+        return self._done
+
+    def flush(self) -> Lines:
+        """Return what was written after the last newline: nobody will write its end."""
+        return self._joiner.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        for segment in self._segments:
+            segment.close()
+        self._segments = []
+        self._done = True
+
+    def _next_block(self) -> bytes:
+        while self._index < len(self._segments):
+            block = self._block()
+            if block:
+                return block
+            if self._index + 1 == len(self._segments) and not self._follow_rotation():
+                return b""
+            # The file is final once it has a successor: what came between the last look and that is still to be read.
+            block = self._block()
+            if block:
+                return block
+            self._index += 1
+            self._offset = 0
+        return self._next_block() if self._growing and self._follow_rotation() else b""
+
+    def _follow_rotation(self) -> bool:
+        """Take up the file that came after the last one, if there is one."""
+        if not self._growing:
+            return False
+        successor = self._files.open_after(self._segments[-1].inode if self._segments else 0)
+        if successor is None:
+            return False
+        self._segments.append(successor)
+        return True
+
+    def _block(self) -> bytes:
+        """Return the next bytes of the current file that end with a line."""
+        segment = self._segments[self._index]
+        count = _BLOCK
+        if not self._growing:
+            limit = segment.size if self._index < self._end.file else self._end.offset
+            count = min(count, limit - self._offset) if self._index <= self._end.file else 0
+        data = segment.read(self._offset, count) if count > 0 else b""
+        cut = data.rfind(b"\n") + 1
+        if cut == 0 and len(data) == _BLOCK:
+            self._offset += len(data)  # a MiB without a line: nothing that conmon wrote
+            return self._block()
+        self._offset += cut
+        return data if cut == len(data) else data[:cut]
