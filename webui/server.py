@@ -49,6 +49,8 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
         """Answer by the engine gateway or by WSGI."""
         if not self.path.startswith(PREFIX):
             super().run_application()
+            if self.path.startswith("/socket.io"):
+                self.close_connection = True  # what a closed websocket leaves on the line is not HTTP
             return
         self.gateway.handle(Exchange(self))
 

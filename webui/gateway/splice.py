@@ -7,7 +7,6 @@ pywsgi reads the same socket next.
 from __future__ import annotations
 
 import socket
-import struct
 
 import gevent
 from gevent import Greenlet
@@ -121,4 +120,4 @@ def _dead(client: socket.socket) -> bool:
     """Return whether a TCP client that half-closed is gone altogether (keepalive found no one)."""
     if client.family not in (socket.AF_INET, socket.AF_INET6):
         return False
-    return struct.unpack("B", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1))[0] == _TCP_CLOSED
+    return client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSED

@@ -98,7 +98,8 @@ class Lines:
         """Return the oldest lines, as many as make a frame."""
         if not self._blocks:
             return None
-        taken, size = [], 0
+        taken: list[str] = []
+        size = 0
         while self._blocks and (not taken or size + len(self._blocks[0][0]) <= _FRAME_BYTES):
             text, count = self._blocks.popleft()
             taken.append(text)

@@ -79,7 +79,7 @@ def _session(user: Actor | None, accounts: Accounts) -> dict[str, Any]:
         id=user.id,
         name=user.name,
         admin=user.admin,
-        teams=[Membership(name=team, role=role.label) for team, role in user.roles.items()],  # type: ignore[arg-type]
+        teams=[Membership(name=team, role=role.label) for team, role in user.roles.items()],
     )
     required = user is None and accounts.setup_required()
     return Session(user=shown or None, setup_required=required, version=PRODUCT_VERSION).model_dump()
