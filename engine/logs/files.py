@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+_PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,14 @@ class LogFiles:
                 path.rename(self._numbered(_number(path) + 1))
             self.path.rename(self._numbered(1))
         reopen()
+        deadline = time.monotonic() + _PATIENCE_S
+        while not self.path.exists():  # conmon takes its command when it comes to it
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.002)
         with self._lock:
             for path in self._names():
-                if _number(path) >= max(keep, 1):
+                if _number(path) >= keep:
                     path.unlink()
 
     def drop(self) -> None:

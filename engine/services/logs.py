@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 
 from engine.clock import now_ns
-from engine.containers.model import Container, LogConfig
+from engine.containers.model import Container
 from engine.errors import Unsupported
 from engine.logs import render
 from engine.logs.drivers import k8s_file
@@ -125,9 +125,9 @@ class Logs:
         elif options.max_size:
             self._rotation.add(container.id, self._files(container), options)
 
-    def check(self, config: LogConfig) -> None:
-        """Pass if a log driver and its options can be had; InvalidArgument or Unsupported in Docker's words."""
-        parse_options(config.type, config.config)
+    def check(self, container: Container) -> None:
+        """Pass if a container can have its log driver and options; InvalidArgument or Unsupported in Docker's words."""
+        self._options(container)
 
     def open(self, container: Container, query: LogQuery, *, framed: bool) -> LogStream:
         """Return the stream of a container's log, `framed` as stdout and stderr or as it was written (tty).
