@@ -47,7 +47,7 @@ class ImageStore:
     def references(self, image: Image) -> list[Reference]:
         """Return the references that mean the image, tags before digests, each sorted."""
         found = [Reference.parse(text) for text in self._names.get((image.namespace, image.id), ())]
-        return sorted(found, key=lambda r: (bool(r.digest), str(r)))
+        return sorted(found, key=lambda r: (bool(r.digest), r.familiar))
 
     def target(self, namespace: str, reference: Reference) -> Image | None:
         """Return the image that a full reference means in a namespace, None if none does."""

@@ -50,7 +50,7 @@ class Imported:
 
     reference: Reference | None = None
     message: str = ""
-    config: ImageConfig = ImageConfig()
+    config: ImageConfig = field(default_factory=ImageConfig)
     platform: str = ""
 
 
