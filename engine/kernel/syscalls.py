@@ -57,6 +57,8 @@ class Namespace(IntFlag):
     """Namespace kinds of unshare(2) and setns(2)."""
 
     TIME = 0x80
+    FILESYSTEM = 0x200
+    """CLONE_FS: no namespace; the thread's own root and working directory, which setns to a mount namespace needs."""
     MOUNT = 0x20000
     CGROUP = 0x2000000
     UTS = 0x4000000

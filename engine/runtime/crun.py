@@ -1,0 +1,287 @@
+"""The `Runtime` made of conmon and crun (runc where there is no crun).
+
+Hot paths start one process, conmon (and that one crun): `start` writes to crun's exec.fifo as `crun start` does,
+signals go by pidfd, pause and resume by the freezer, `delete` removes the few files that crun keeps. With runc,
+whose pipe has another protocol, `start` runs `runc start`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal as signals
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import Internal, NotFound, RuntimeFailed
+from engine.kernel import command, proc
+from engine.kernel.cgroups import Cgroups
+from engine.runtime import bundle, conmon, exits, failures
+from engine.runtime.base import Attachment, Created, Executed, Launch, Truth
+
+_CREATE_SECONDS = 120.0
+_VANISH_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the runtime keeps things: bundles, conmon's exit files, crun's own state."""
+
+    bundles: Path
+    exits: Path
+    state: Path
+
+
+def find_programs(state: Path) -> conmon.Program:
+    """Return conmon and the runtime found on PATH. Raises Internal naming what is missing."""
+    path = command.ENVIRONMENT["PATH"]
+    monitor = shutil.which("conmon", path=path)
+    runtime = shutil.which("crun", path=path) or shutil.which("runc", path=path)
+    missing = [name for name, found in (("conmon", monitor), ("crun", runtime)) if not found]
+    if monitor is None or runtime is None:
+        raise Internal(f"program not found: {', '.join(missing)} (Debian: apt install conmon crun)")
+    return conmon.Program(monitor, runtime, state)
+
+
+class CrunRuntime:
+    """Drives conmon and crun. `programs` is what `find_programs` found."""
+
+    def __init__(self, folders: Folders, programs: conmon.Program, cgroups: Cgroups) -> None:
+        self._folders = folders
+        self._programs = programs
+        self._cgroups = cgroups
+        self._is_crun = Path(programs.runtime).name == "crun"
+        self._names: dict[str, str] = {}
+
+    def create(self, launch: Launch) -> Created:
+        """Start conmon and crun up to the point where the process waits for `start`."""
+        container_id, folder = launch.container_id, launch.bundle
+        exits.forget(self._folders.exits, container_id)
+        log = f"k8s-file:{launch.log_path}" if launch.log_path else "none"
+        options = conmon.stdio_options(tty=launch.tty, stdin=launch.stdin, stdin_once=launch.stdin_once)
+        argv = self._programs.argv(container_id, folder, exit_dir=self._folders.exits, log=log, options=options)
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            try:
+                monitor = command.launch(argv, fds={conmon.SYNC_FD: writer}, env=_environment())
+            finally:
+                os.close(writer)
+            answer = _answer(conmon.LineReader(reader), monitor)
+        finally:
+            os.close(reader)
+        if answer.number is None or answer.number <= 0:
+            _reap(monitor)
+            self._sweep(container_id)
+            raise failures.create_failed(answer.message, _first_argument(folder))
+        bundle.put(folder / "conmon.pid", str(monitor).encode())
+        return Created(answer.number, monitor)
+
+    def start(self, container_id: str) -> None:
+        """Let the created process exec."""
+        if not self._is_crun:
+            self._run("start", container_id)
+            return
+        fifo = f"{self._folders.state}/{container_id}/exec.fifo"
+        try:
+            fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise failures.create_failed(f"cannot start a container that has stopped: {error.strerror}") from error
+        try:
+            # In this order, as crun does: `crun state` takes the fifo's absence for "running".
+            os.unlink(fifo)  # noqa: PTH108 - hot path
+            os.write(fd, b"\0")
+        finally:
+            os.close(fd)
+
+    def signal(self, container_id: str, pid: int, signal: int) -> bool:
+        """Send a signal to the container's first process; False when it is gone."""
+        if not self._owns(container_id, pid):
+            return False
+        sent = proc.send_signal(pid, signal)
+        if sent and signal == signals.SIGKILL and self._cgroups.is_frozen(self._cgroup(container_id)):
+            # v1: a frozen process dies only when it is thawed.
+            self._cgroups.thaw(self._cgroup(container_id))
+        return sent
+
+    def pause(self, container_id: str) -> None:
+        """Freeze the container's cgroup."""
+        self._cgroups.freeze(self._existing_cgroup(container_id))
+
+    def resume(self, container_id: str) -> None:
+        """Thaw the container's cgroup."""
+        self._cgroups.thaw(self._existing_cgroup(container_id))
+
+    def delete(self, container_id: str) -> None:
+        """Kill what is left, remove every trace."""
+        self._sweep(container_id)
+        bundle.remove(self._folders.bundles / container_id)
+        exits.forget(self._folders.exits, container_id)
+        self._names.pop(container_id, None)
+
+    def _sweep(self, container_id: str) -> None:
+        name = self._cgroup(container_id)
+        if name:
+            self.kill_all(container_id)
+            deadline = time.monotonic() + _VANISH_SECONDS
+            pause = 0.0005
+            while not self._cgroups.remove(name):
+                if time.monotonic() > deadline:
+                    raise Internal(f"processes of {container_id[:12]} do not end: cgroup {name} is busy")
+                self._cgroups.kill(name)
+                time.sleep(pause)
+                pause = min(pause * 2, 0.1)
+        _remove_state(self._folders.state / container_id)
+
+    def kill_all(self, container_id: str) -> bool:
+        """SIGKILL every process in the container's cgroup; say whether there was one."""
+        name = self._cgroup(container_id)
+        return bool(name) and self._cgroups.kill(name)
+
+    def exec_(
+        self,
+        container_id: str,
+        exec_id: str,
+        process: Mapping[str, Any],
+        *,
+        tty: bool = False,
+        stdin: bool = False,
+        attach: bool = False,
+    ) -> Executed:
+        """Run a further process under a conmon of its own."""
+        folder = bundle.exec_folder(self._folders.bundles / container_id, exec_id)
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        bundle.put(folder / "process.json", json.dumps(process).encode())
+        options = ["--exec", "--exec-process-spec", str(folder / "process.json")]
+        options += conmon.stdio_options(tty=tty, stdin=stdin, stdin_once=True)
+        options += ["--exec-attach"] if attach else []
+        argv = self._programs.argv(container_id, folder, exit_dir=folder, log="none", options=options)
+        with conmon.ExecPipes(attach=attach) as pipes:
+            monitor = command.launch(argv, fds=pipes.child_fds, env={**_environment(), **pipes.environment})
+            pipes.close_child_side()
+            attachment = None
+            try:
+                attachment = pipes.shake_hands(folder) if attach else None
+                answer = _answer(pipes.sync, monitor)
+                if answer.number is None or answer.number < 0:
+                    raise failures.exec_failed(answer.message, str(process["args"][0]))
+            except (RuntimeFailed, NotFound):
+                if attachment is not None:
+                    attachment.close()
+                _reap(monitor)
+                bundle.remove(folder)
+                raise
+        bundle.put(folder / "conmon.pid", str(monitor).encode())
+        return Executed(answer.number, monitor, attachment)
+
+    def forget_exec(self, container_id: str, exec_id: str) -> None:
+        """Remove the folder of an exec session that has ended."""
+        bundle.remove(bundle.exec_folder(self._folders.bundles / container_id, exec_id))
+
+    def attach(self, container_id: str, exec_id: str | None = None) -> Attachment:
+        """Take hold of a running process's stdio."""
+        return conmon.connect(self._folder(container_id, exec_id))
+
+    def resize(self, container_id: str, exec_id: str | None, width: int, height: int) -> None:
+        """Set the terminal's size in characters."""
+        conmon.resize(self._folder(container_id, exec_id), width, height)
+
+    def reopen_log(self, container_id: str) -> None:
+        """Have conmon open the log path anew."""
+        conmon.reopen_log(self._folder(container_id, None))
+
+    def update(self, container_id: str, resources: Mapping[str, Any]) -> None:
+        """Change the limits of a running container."""
+        self._run("update", "--resources", "-", container_id, stdin=json.dumps(resources).encode())
+
+    def probe(self, container_id: str) -> Truth:
+        """Look at pid, monitor, exit file and exec.fifo."""
+        folder = self._folders.bundles / container_id
+        pid, monitor = bundle.get_pid(folder / "pid"), bundle.get_pid(folder / "conmon.pid")
+        notice = exits.read(self._folders.exits, container_id, oom_killed=self.is_oom_killed(container_id))
+        alive = notice is None and self._owns(container_id, pid)
+        waits = (self._folders.state / container_id / "exec.fifo").exists()
+        return Truth(alive, pid if alive else 0, monitor, notice, started=alive and not waits)
+
+    def is_oom_killed(self, container_id: str) -> bool:
+        """Say whether the kernel killed one of the container's processes for want of memory."""
+        name = self._cgroup(container_id)
+        if name and self._cgroups.oom_kills(name) > 0:
+            return True
+        return (self._folders.bundles / container_id / "oom").exists()
+
+    def _folder(self, container_id: str, exec_id: str | None) -> Path:
+        folder = self._folders.bundles / container_id
+        return folder if exec_id is None else bundle.exec_folder(folder, exec_id)
+
+    def _owns(self, container_id: str, pid: int) -> bool:
+        """Say whether a pid is still a process of this container and not a stranger who inherited the number."""
+        name = self._cgroup(container_id)
+        return pid > 0 and bool(name) and name.encode() in proc.read(pid, "cgroup") and proc.is_alive(pid)
+
+    def _cgroup(self, container_id: str) -> str:
+        name = self._names.get(container_id)
+        if not name:
+            name = bundle.get(self._folders.bundles / container_id / "cgroup")
+            if name:
+                self._names[container_id] = name
+        return name
+
+    def _existing_cgroup(self, container_id: str) -> str:
+        name = self._cgroup(container_id)
+        if not name or not self._cgroups.exists(name):
+            raise NotFound(f"container {container_id[:12]} has no processes")
+        return name
+
+    def _run(self, *arguments: str, stdin: bytes | None = None) -> None:
+        argv = [self._programs.runtime, "--root", str(self._programs.state), *arguments]
+        try:
+            command.run(argv, input=stdin, timeout=_CREATE_SECONDS)
+        except command.CommandError as error:
+            raise RuntimeFailed(
+                f"OCI runtime {arguments[0]} failed: {failures.clean(error.stderr)}: unknown"
+            ) from error
+
+
+def _environment() -> dict[str, str]:
+    return {**command.ENVIRONMENT, "_OCI_SYNCPIPE": str(conmon.SYNC_FD)}
+
+
+def _answer(lines: conmon.LineReader, monitor: int) -> conmon.Answer:
+    try:
+        return lines.read(_CREATE_SECONDS)
+    except TimeoutError as error:
+        proc.send_signal(monitor, signals.SIGKILL)
+        _reap(monitor)
+        raise Internal(f"conmon (pid {monitor}): {error}") from error
+
+
+def _reap(monitor: int) -> None:
+    try:
+        os.waitpid(monitor, 0)
+    except ChildProcessError:
+        return
+
+
+def _first_argument(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "config.json").read_text())["process"]["args"][0])
+    except (OSError, ValueError, LookupError):
+        return ""
+
+
+def _remove_state(folder: Path) -> None:
+    try:
+        for entry in os.listdir(folder):
+            os.unlink(folder / entry)  # noqa: PTH108 - hot path
+        os.rmdir(folder)  # noqa: PTH106 - hot path
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.EISDIR, errno.ENOTEMPTY):
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
