@@ -28,13 +28,14 @@ lint:
 
 types:
 	@.venv/bin/mypy
+	@.venv/bin/mypy app.py
 
 imports:
-	@.venv/bin/lint-imports --no-cache
 	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/architecture
 
 ui:
-	@scripts/node npm --prefix static run check
+	@scripts/node npm --prefix static run --silent check
+	@scripts/node npm --prefix static run --silent lint
 
 fmt:  ## Sort imports and apply the linter's safe fixes.
 	@.venv/bin/ruff check --fix --quiet .
