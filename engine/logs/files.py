@@ -6,6 +6,7 @@ change only here, under the lock that all `LogFiles` of a service share.
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import time
@@ -20,17 +21,17 @@ _PATIENCE_S = 2.0
 class Segment:
     """An open file of a log. `size` is as of the opening. Whoever asked for it closes it."""
 
-    fd: int
+    file: io.FileIO
     inode: int
     size: int
 
     def read(self, offset: int, count: int) -> bytes:
         """Return up to `count` bytes from `offset`."""
-        return os.pread(self.fd, count, offset)
+        return os.pread(self.file.fileno(), count, offset)
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self.fd)
+        self.file.close()
 
 
 class LogFiles:
@@ -120,11 +121,11 @@ def _number(path: Path) -> int:
 
 def _open(path: Path) -> Segment | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = io.FileIO(path)
     except FileNotFoundError:
         return None
-    status = os.fstat(fd)
-    return Segment(fd, status.st_ino, status.st_size)
+    status = os.fstat(file.fileno())
+    return Segment(file, status.st_ino, status.st_size)
 
 
 def _inode(path: Path) -> int:

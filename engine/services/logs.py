@@ -78,6 +78,7 @@ class LogStream:
                 break  # the query's end has come
         if not self._canceled and (rest := self._reader.flush()).lines:
             yield rest
+        self._resources.close()
 
     def _read(self, reader: LogReader) -> Iterator[Lines]:
         while not self._canceled and (block := reader.read()) is not None:
