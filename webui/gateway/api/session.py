@@ -47,6 +47,7 @@ def blueprint(accounts: Accounts, authenticator: Authenticator) -> Blueprint:
         return signed_in(accounts.sign_in(json.name, json.password, _client()), 200)
 
     @routes.delete("/session")
+    @SPEC.validate(resp=Answer("HTTP_204"), tags=["session"])
     def delete_session() -> Response:
         """Sign out; live sockets of the session are closed."""
         if g.actor and g.actor.via == "cookie":
@@ -62,6 +63,7 @@ def blueprint(accounts: Accounts, authenticator: Authenticator) -> Blueprint:
         return jsonify([_info(row, actor().credential) for row in accounts.sessions(actor().id)])
 
     @routes.delete("/sessions/<session_id>")
+    @SPEC.validate(resp=Answer("HTTP_204"), tags=["session"])
     def end_session(session_id: str) -> Response:
         """End one of the user's sessions."""
         accounts.end_session(actor().id, session_id)

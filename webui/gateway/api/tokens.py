@@ -32,6 +32,7 @@ def blueprint(accounts: Accounts) -> Blueprint:
         return make_response({**_token(row), "secret": secret}, 201)
 
     @routes.delete("/tokens/<token_id>")
+    @SPEC.validate(resp=Answer("HTTP_204"), tags=["tokens"])
     def delete_token(token_id: str) -> Response:
         """Remove a token; streams opened with it are closed."""
         accounts.remove_token(actor().id, token_id)
