@@ -1,6 +1,7 @@
 """Links, bridges, addresses and routes of the engine's own network namespace, through pyroute2.
 
-The only module that knows pyroute2. Calls are serialised; failures are `OSError` with the kernel's errno.
+The only module that knows pyroute2. Failures are `OSError` with the kernel's errno. All calls run on one thread:
+pyroute2 keeps an event loop and a socket for each thread that calls it, for as long as the process lives.
 Sandboxes go through `kernel.rtnl`, which is cheaper.
 """
 
@@ -10,8 +11,8 @@ import errno
 import ipaddress
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +37,8 @@ class Netlink:
     """A netlink socket of the namespace that it was opened in, for any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._ip: Any = IPRoute()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="netlink")
+        self._ip: Any = self._thread.submit(IPRoute).result()
 
     def links(self) -> list[Link]:
         """Return all interfaces."""
@@ -107,15 +108,14 @@ class Netlink:
 
     def close(self) -> None:
         """Close the socket."""
-        with self._lock:
-            self._ip.close()
+        self._thread.submit(self._ip.close).result()
+        self._thread.shutdown()
 
     def _dump(self, call: Callable[[Any], Any]) -> list[Any]:
-        with self._lock:
-            try:
-                return list(call(self._ip))
-            except NetlinkError as error:
-                raise OSError(error.code, os.strerror(error.code)) from error
+        try:
+            return self._thread.submit(lambda: list(call(self._ip))).result()
+        except NetlinkError as error:
+            raise OSError(error.code, os.strerror(error.code)) from error
 
 
 def _link(message: Any) -> Link:

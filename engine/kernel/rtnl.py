@@ -24,7 +24,8 @@ _NLMSG_ERROR = 2
 _IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
 _IFLA_AF_SPEC, _IFLA_GROUP, _IFLA_NET_NS_FD = 26, 27, 28
-_INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
+_INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA, _VETH_PEER = 1, 2, 4, 5, 1
+_BRPORT_MODE = 4
 _ADDR_GEN_MODE, _ADDR_GEN_NONE = 8, 1
 _NESTED = 0x8000
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
@@ -69,6 +70,17 @@ def enslave(name: str, bridge_index: int) -> Message:
         + _attribute(_IFLA_AF_SPEC | _NESTED, spec)
     )
     return Message(_SETLINK, 0, payload, f"bring {name} up in its bridge")
+
+
+def hairpin(name: str) -> Message:
+    """Let the bridge send a frame back by port `name`, by which it came.
+
+    Needed where br_netfilter is on: a container's packet to its own published port is then rewritten on the bridge.
+    """
+    data = _attribute(_BRPORT_MODE, struct.pack("=B", 1))
+    info = _attribute(_INFO_SLAVE_KIND, b"bridge") + _attribute(_INFO_SLAVE_DATA | _NESTED, data)
+    payload = _ifinfo(0) + _attribute(_IFLA_IFNAME, _text(name)) + _attribute(_IFLA_LINKINFO | _NESTED, info)
+    return Message(_NEWLINK, 0, payload, f"set hairpin mode of {name}")
 
 
 def up(index: int) -> Message:

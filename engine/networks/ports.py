@@ -81,11 +81,16 @@ class PortTable:
             with self._lock:
                 self._held[taken] = holder
             return taken
-        if last > first:
-            raise PortTaken(
-                f"all ports in {first}-{last} are allocated on {binding.host_ip}: port is already allocated"
-            )
-        raise PortTaken(f"Bind for {binding.host_ip}:{first} failed: port is already allocated")
+        span = f"{first}-{last}" if last > first else str(first)
+        message = f"Bind for {binding.host_ip}:{span} failed: port is already allocated"
+        if not self._is_ours(binding.protocol, range(first, last + 1)):
+            message += f" (listen {binding.protocol}4 {binding.host_ip}:{span}: bind: address already in use)"
+        raise PortTaken(message)
+
+    def _is_ours(self, protocol: str, span: range) -> bool:
+        """Say whether a container of this instance has a port of the span; if not, another program has it."""
+        with self._lock:
+            return any(held.protocol == protocol and held.host_port in span for held in self._held)
 
 
 def check_bindings(bindings: Iterable[PortBinding]) -> None:

@@ -203,6 +203,7 @@ def _outside(plug: Plug, sandbox_fd: int) -> list[rtnl.Message]:
     return [
         rtnl.veth(plug.veth, f"eth{plug.number}", plug.index, plug.mac, sandbox_fd, plug.mtu),
         rtnl.enslave(plug.veth, plug.bridge_index),
+        rtnl.hairpin(plug.veth),
     ]
 
 

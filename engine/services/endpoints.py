@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from engine.containers.model import Container
 from engine.errors import Conflict, Internal
 from engine.ids import new_id
-from engine.kernel import netns
+from engine.kernel import conntrack, netns
 from engine.networks import files, model, ports
 from engine.networks.bridges import Bridge, Bridges
 from engine.networks.model import Network
@@ -80,6 +81,7 @@ class Endpoints:
         self._maker = SandboxMaker(folder)
         self._pool = SandboxPool(self._make_ready, self._discard)
         self._ports = PortTable()
+        self._flows = ThreadPoolExecutor(max_workers=1, thread_name_prefix="udp-flows")
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
 
@@ -242,6 +244,7 @@ class Endpoints:
         self._pool.close()
         self._maker.close()
         self._ports.close()
+        self._flows.shutdown()
 
     def destroy(self) -> None:
         """Take everything down, running containers' networks included, and stop."""
@@ -252,6 +255,7 @@ class Endpoints:
         self.sweep()
         self._maker.close()
         self._ports.close()
+        self._flows.shutdown()
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -333,12 +337,17 @@ class Endpoints:
         except BaseException:
             self._ports.give_back(taken)
             raise
+        for binding in taken:
+            if binding.protocol == "udp":
+                self._flows.submit(conntrack.forget_udp_port, binding.host_port)
         return taken, published
 
     def _withdraw(self, live: _Live) -> None:
         if live.published:
             self._bridges.withdraw(live.published)
             self._ports.give_back([p.binding for p in live.published])
+            for address in {p.address for p in live.published if p.binding.protocol == "udp"}:
+                self._flows.submit(conntrack.forget_udp_to, ipaddress.IPv4Address(address))
             live.published = []
 
     def _reroute(self, live: _Live) -> None:
