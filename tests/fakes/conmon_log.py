@@ -59,7 +59,8 @@ def write_files(path: Path, files: Sequence[Sequence[bytes]]) -> None:
 def expected(writes: Iterable[Write], query: LogQuery) -> list[LogRecord]:
     """Return the records that a query of the finished log must give: in the order in which lines end, unfinished last.
 
-    `tail` counts by where a line's last piece is; a line that began before `since_ns` is left out whole.
+    `tail` counts lines that end at `since_ns` or later, by where their last piece is; of these, one that began before
+    `since_ns` is left out whole.
     """
     if query.until_ns:
         writes = [write for write in writes if write.time_ns <= query.until_ns]
@@ -76,11 +77,11 @@ def expected(writes: Iterable[Write], query: LogQuery) -> list[LogRecord]:
             last_piece[write.stream] = place
     for stream, (begun, text) in sorted(open_lines.items(), key=lambda item: (item[1][0], item[0])):
         placed.append((last_piece[stream], LogRecord(begun, stream, text, whole=False)))
-    placed = [(n, r) for n, r in placed if r.stream in query.streams and r.time_ns >= query.since_ns]
+    placed = [(n, r) for n, r in placed if r.stream in query.streams and pieces[n][0].time_ns >= query.since_ns]
     if query.tail is not None:
         kept = sorted(n for n, _ in placed)[len(placed) - min(query.tail, len(placed)) :]
         placed = [(n, r) for n, r in placed if n in kept]
-    return [record for _, record in placed]
+    return [record for _, record in placed if record.time_ns >= query.since_ns]
 
 
 def _split(chunk: bytes) -> list[bytes]:

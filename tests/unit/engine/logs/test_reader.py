@@ -63,7 +63,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_blocks")
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(writes=_writes(), query=_QUERIES, cuts=st.lists(st.integers(0, 60), max_size=3))
 def test_every_query_gives_what_the_model_says(writes: list[Write], query: LogQuery, cuts: list[int]) -> None:
     """Tail, since, until and stream choice, over rotated files, with lines in pieces of both streams."""
