@@ -79,6 +79,16 @@ class Garbage:
         finally:
             lease.release()
 
+    @contextmanager
+    def trial(self) -> Iterator[Lease]:
+        """Hold a lease for the block; where it fails, sweep what it brought in."""
+        try:
+            with self.lease() as lease:
+                yield lease
+        except BaseException:
+            self.sweep()
+            raise
+
     def sweep(self) -> Swept:
         """Delete blobs, layers and broken-off downloads that nothing refers to and nobody keeps."""
         with self._lock:

@@ -10,7 +10,7 @@ import itertools
 import posixpath
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -69,7 +69,7 @@ class ImageArchives:
         All or nothing: an archive with a bad image adds none.
         """
         contents = _Contents()
-        with self._leased() as lease, ExitStack() as undo:
+        with self._garbage.trial() as lease, ExitStack() as undo:
             undo.callback(self._discard, contents)
             yield from self._read(_chunks(body), contents)
             packed = archive.images_of(contents.documents, contents.links, Platform.parse(platform))
@@ -80,7 +80,7 @@ class ImageArchives:
     def import_(self, scope: Scope, body: BinaryIO, said: Imported) -> Image:
         """Make an image of one layer from a tar (of any compression) of a root file system."""
         platform = Platform.parse(said.platform)
-        with self._leased() as lease:
+        with self._garbage.trial() as lease:
             staged = self._layers.stage(_chunks(body))
             created = render_ns(now_ns())
             document = render_document(
@@ -242,16 +242,6 @@ class ImageArchives:
     def _discard(self, contents: _Contents) -> None:
         for staged in contents.staged.values():
             self._layers.discard(staged)
-
-    @contextmanager
-    def _leased(self) -> Iterator[Lease]:
-        """Hold a lease for the block; where it fails, sweep what it brought in."""
-        try:
-            with self._garbage.lease() as lease:
-                yield lease
-        except BaseException:
-            self._garbage.sweep()
-            raise
 
 
 def _line(text: str) -> Progress:

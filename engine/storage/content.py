@@ -3,15 +3,15 @@
     blobs/sha256/<hex>      complete and verified
     ingest/<hex>            what a download has so far: kept for resuming after a broken connection
 
-A blob appears under its digest by a rename after its bytes were verified and written to the disk. Putting one that
-is there already is no error: put means "it is stored", not "you stored it".
+A blob appears under its digest by a rename after its bytes were verified. Putting one that is there already is no
+error: put means "it is stored", not "you stored it". It is on the disk for sure once the file system was synced, which
+`Images.adopt` does before a record refers to it; what no record refers to is swept at the engine's start.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,10 +59,6 @@ class Ingest:
     def actual(self) -> str:
         """The digest of what is there."""
         return f"{self.digest.partition(':')[0]}:{self._hash.hexdigest()}"
-
-    def finish(self) -> None:
-        """Write it all to the disk."""
-        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file; what is there stays for the next try."""
@@ -134,7 +130,6 @@ class Content:
                     blob.restart()
                 yield blob
                 self._verify(blob, partial, size)
-                blob.finish()
             finally:
                 blob.close()
             target = self._path(digest)

@@ -1,0 +1,192 @@
+"""/images: lists, pulls, archives, names, removal; /distribution."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol, TypeVar
+
+from engine.api import streams
+from engine.api.router import Call, Reply, Route
+from engine.api.wire import image as wire
+from engine.errors import InvalidArgument, Unsupported
+from engine.images.changes import apply_changes
+from engine.images.history import Step
+from engine.images.manifest import Descriptor
+from engine.images.model import Image, ImageConfig
+from engine.refs import Platform, Reference
+from engine.services.image_archives import Imported
+from engine.values import Progress, Scope
+
+_JSON = "application/json"
+_TAR = "application/x-tar"
+_T = TypeVar("_T")
+
+
+class Images(Protocol):
+    """What these routes need of the store."""
+
+    @property
+    def list_(self) -> Callable[..., Sequence[wire.View]]: ...
+    def view(self, scope: Scope, reference: str) -> wire.View: ...
+    def lower(self, image: Image) -> list[str]: ...
+    def history(self, scope: Scope, reference: str) -> list[Step]: ...
+    def tag(self, scope: Scope, source: str, repository: str, tag: str = "") -> Reference: ...
+    def remove(self, scope: Scope, reference: str, *, force: bool = False) -> Sequence[wire.Removed]: ...
+    def prune(
+        self, scope: Scope, filters: Mapping[str, Sequence[str]] | None = None
+    ) -> tuple[Sequence[wire.Removed], int]: ...
+
+
+class Archives(Protocol):
+    """What these routes need for images in and out as files."""
+
+    def load(self, scope: Scope, body: BinaryIO, platform: str = "") -> Iterator[Progress]: ...
+    def import_(self, scope: Scope, body: BinaryIO, said: Imported) -> Image: ...
+    def save(self, scope: Scope, names: Sequence[str]) -> Iterator[bytes]: ...
+
+
+class Pulls(Protocol):
+    """What these routes need of registries."""
+
+    def pull(
+        self,
+        scope: Scope,
+        reference: Reference,
+        platform: str = "",
+        auth: Mapping[str, Any] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Progress]: ...
+    def inspect(self, reference: Reference, auth: Mapping[str, Any]) -> tuple[Descriptor, Sequence[Platform]]: ...
+
+
+class ImageRoutes:
+    """The handlers."""
+
+    def __init__(self, images: Images, archives: Archives, pulls: Pulls) -> None:
+        self._images = images
+        self._archives = archives
+        self._pulls = pulls
+
+    def list_(self, call: Call) -> Reply:
+        """GET /images/json."""
+        shared = call.flag("shared-size")
+        views = self._images.list_(call.scope, all_=call.flag("all"), filters=call.filters(), shared=shared)
+        return Reply.json([wire.render_summary(view, call.version) for view in views])
+
+    def create(self, call: Call) -> Reply:
+        """POST /images/create: a pull (fromImage) or an import (fromSrc=-)."""
+        if call.text("fromImage"):
+            return self._pull(call)
+        if call.text("fromSrc"):
+            return self._import(call)
+        raise InvalidArgument("fromImage or fromSrc is missing")
+
+    def inspect(self, call: Call) -> Reply:
+        """GET /images/{name}/json."""
+        view = self._images.view(call.scope, call.path["name"])
+        return Reply.json(wire.render_inspect(view, self._images.lower(view.image), call.version))
+
+    def history(self, call: Call) -> Reply:
+        """GET /images/{name}/history."""
+        return Reply.json(wire.render_history(self._images.history(call.scope, call.path["name"])))
+
+    def tag(self, call: Call) -> Reply:
+        """POST /images/{name}/tag."""
+        self._images.tag(call.scope, call.path["name"], call.text("repo"), call.text("tag"))
+        return Reply.empty(201)
+
+    def remove(self, call: Call) -> Reply:
+        """DELETE /images/{name}."""
+        removed = self._images.remove(call.scope, call.path["name"], force=call.flag("force"))
+        return Reply.json(wire.render_removed(removed))
+
+    def prune(self, call: Call) -> Reply:
+        """POST /images/prune."""
+        removed, freed = self._images.prune(call.scope, call.filters())
+        return Reply.json({"ImagesDeleted": wire.render_removed(removed) or None, "SpaceReclaimed": freed})
+
+    def load(self, call: Call) -> Reply:
+        """POST /images/load."""
+        steps = self._archives.load(call.scope, call.body, call.text("platform"))
+        if call.flag("quiet"):
+            steps = (step for step in steps if step.aux)
+        return _progress(steps)
+
+    def save(self, call: Call) -> Reply:
+        """GET /images/get and /images/{name}/get."""
+        names = [call.path["name"]] if "name" in call.path else list(call.texts("names"))
+        names = [part for name in names for part in name.split(",") if part]
+        if not names:
+            raise InvalidArgument("names: no image is named")
+        return Reply.stream(self._archives.save(call.scope, names), _TAR)
+
+    def distribution(self, call: Call) -> Reply:
+        """GET /distribution/{name}/json."""
+        reference = Reference.parse(call.path["name"]).with_default_tag()
+        return Reply.json(wire.render_distribution(*self._pulls.inspect(reference, call.registry_auth())))
+
+    def _pull(self, call: Call) -> Reply:
+        reference = Reference.parse(call.text("fromImage"))
+        if tag := call.text("tag"):
+            reference = reference.with_digest(tag) if ":" in tag else reference.with_tag(tag)
+        gone = threading.Event()
+        call.on_gone(gone.set)
+        platform, auth = call.text("platform"), call.registry_auth()
+        return _progress(self._pulls.pull(call.scope, reference, platform, auth, gone))
+
+    def _import(self, call: Call) -> Reply:
+        if call.text("fromSrc") != "-":
+            raise Unsupported("import from a URL: not supported by Berth; send the archive itself (fromSrc=-)")
+        reference = None
+        if repository := call.text("repo"):
+            reference = Reference.parse(repository)
+            tag = call.text("tag")
+            reference = reference.with_tag(tag) if tag else reference.with_default_tag()
+        said = Imported(
+            reference,
+            call.text("message"),
+            apply_changes(ImageConfig(), call.texts("changes")),
+            call.text("platform"),
+        )
+        image = self._archives.import_(call.scope, call.body, said)
+        return _progress(iter([Progress(image.id)]))
+
+
+def routes(images: Images, archives: Archives, pulls: Pulls) -> list[Route]:
+    """Return the routes of images."""
+    handlers = ImageRoutes(images, archives, pulls)
+    return [
+        Route("GET", "/images/json", handlers.list_),
+        Route("POST", "/images/create", handlers.create),
+        Route("POST", "/images/load", handlers.load),
+        Route("POST", "/images/prune", handlers.prune, since="1.25"),
+        Route("GET", "/images/get", handlers.save),
+        Route("GET", "/images/{name:.*}/json", handlers.inspect),
+        Route("GET", "/images/{name:.*}/history", handlers.history),
+        Route("GET", "/images/{name:.*}/get", handlers.save),
+        Route("POST", "/images/{name:.*}/tag", handlers.tag),
+        Route("DELETE", "/images/{name:.*}", handlers.remove),
+        Route("GET", "/distribution/{name:.*}/json", handlers.distribution, since="1.30"),
+    ]
+
+
+def _progress(steps: Iterator[Progress]) -> Reply:
+    """Answer with a progress stream; a failure before its first record is an ordinary error."""
+    return Reply.stream(streams.ndjson(wire.render_progress(_started(steps))), _JSON)
+
+
+def _started(items: Iterator[_T]) -> Iterator[_T]:
+    first = list(itertools.islice(items, 1))
+    return _resumed(first, items)
+
+
+def _resumed(first: list[_T], items: Iterator[_T]) -> Iterator[_T]:
+    try:
+        yield from first
+        yield from items
+    finally:
+        close = getattr(items, "close", None)
+        if close:
+            close()
