@@ -33,6 +33,21 @@ class Mode(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Features:
+    """Which limits the machine can enforce: what Docker's info calls MemoryLimit, SwapLimit, CpuCfsQuota …"""
+
+    memory: bool
+    swap: bool
+    swappiness: bool
+    oom_kill_disable: bool
+    cpu_shares: bool
+    cpu_quota: bool
+    cpuset: bool
+    pids: bool
+    block_weight: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Cgroups:
     """The machine's hierarchies. `hierarchies` maps controller to mount point; on v2 all of them to one."""
 
@@ -172,6 +187,28 @@ class Cgroups:
             if key == "oom_kill":
                 return int(value)
         return 0
+
+    def features(self) -> Features:
+        """Return which limits can be set here."""
+        has = self.hierarchies.__contains__
+        if self.is_v2:
+            swap = (self.roots()[0] / "cgroup.controllers").exists() and Path("/proc/swaps").exists()
+            io, cpu = has("io"), has("cpu")
+            return Features(has("memory"), swap, False, False, cpu, cpu, has("cpuset"), has("pids"), io)
+        memory = self.hierarchies.get("memory", Path("/nowhere"))
+        cpu_root = self.hierarchies.get("cpu", Path("/nowhere"))
+        block = self.hierarchies.get("blkio", Path("/nowhere"))
+        return Features(
+            memory=has("memory"),
+            swap=(memory / "memory.memsw.limit_in_bytes").exists(),
+            swappiness=(memory / "memory.swappiness").exists(),
+            oom_kill_disable=has("memory"),
+            cpu_shares=(cpu_root / "cpu.shares").exists(),
+            cpu_quota=(cpu_root / "cpu.cfs_quota_us").exists(),
+            cpuset=has("cpuset"),
+            pids=has("pids"),
+            block_weight=any((block / name).exists() for name in ("blkio.weight", "blkio.bfq.weight")),
+        )
 
     def adopt(self, name: str, pid: int) -> None:
         """Move a process into a cgroup of the process-tracking hierarchy (systemd's on v1), made if need be."""

@@ -54,6 +54,6 @@ def explain(stderr: str, command: str) -> tuple[str, int]:
 
 def clean(stderr: str) -> str:
     """Return the last line that says something, without time stamp and level."""
-    lines = [_PREFIX.sub("", line).strip() for line in stderr.replace("\\n", "\n").splitlines()]
+    lines = [_PREFIX.sub("", line.strip()).strip() for line in stderr.replace("\\n", "\n").splitlines()]
     said = [line for line in lines if line]
     return said[-1] if said else ""

@@ -1,0 +1,113 @@
+"""Resource limits of HostConfig as OCI `linux.resources`, rlimits, and what the machine makes of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.containers.model import HostConfig, Ulimit
+from engine.errors import InvalidArgument
+
+CPU_PERIOD = 100_000
+"""Microseconds: what `--cpus` is counted in."""
+_NANO = 1_000_000_000
+_ULIMITS = frozenset(
+    "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What bounds the limits here: swap accounting, and rlimits that can't be raised (name → hard limit)."""
+
+    swap_limit: bool = True
+    swappiness: bool = True
+    block_weight: bool = True
+    rlimit_ceilings: Mapping[str, int] = field(default_factory=dict)
+    may_lower_oom_score: bool = True
+
+
+def build_resources(host: HostConfig, machine: Machine) -> dict[str, Any]:
+    """Return OCI `linux.resources` without devices: only what was asked for."""
+    found: dict[str, Any] = {}
+    for key, values in (("memory", _memory(host, machine)), ("cpu", _cpu(host)), ("pids", _pids(host))):
+        if values:
+            found[key] = values
+    if host.blkio_weight and machine.block_weight:
+        found["blockIO"] = {"weight": host.blkio_weight}
+    return found
+
+
+def _memory(host: HostConfig, machine: Machine) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if host.memory:
+        found["limit"] = host.memory
+    if host.memory_reservation:
+        found["reservation"] = host.memory_reservation
+    if machine.swap_limit:
+        # Docker's default: as much swap as memory. -1 is "no limit".
+        swap = host.memory_swap or host.memory * 2
+        if swap:
+            found["swap"] = swap
+    if host.memory_swappiness is not None and host.memory_swappiness >= 0 and machine.swappiness:
+        found["swappiness"] = host.memory_swappiness
+    if host.oom_kill_disable:
+        found["disableOOMKiller"] = True
+    return found
+
+
+def _cpu(host: HostConfig) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if host.cpu_shares:
+        found["shares"] = host.cpu_shares
+    if host.nano_cpus:
+        found["period"] = CPU_PERIOD
+        found["quota"] = host.nano_cpus * CPU_PERIOD // _NANO
+    if host.cpu_period:
+        found["period"] = host.cpu_period
+    if host.cpu_quota:
+        found["quota"] = host.cpu_quota
+    if host.cpu_realtime_period:
+        found["realtimePeriod"] = host.cpu_realtime_period
+    if host.cpu_realtime_runtime:
+        found["realtimeRuntime"] = host.cpu_realtime_runtime
+    if host.cpuset_cpus:
+        found["cpus"] = host.cpuset_cpus
+    if host.cpuset_mems:
+        found["mems"] = host.cpuset_mems
+    return found
+
+
+def _pids(host: HostConfig) -> dict[str, Any]:
+    if host.pids_limit is None or host.pids_limit == 0:
+        return {}
+    return {"limit": host.pids_limit if host.pids_limit > 0 else -1}
+
+
+def build_rlimits(ulimits: tuple[Ulimit, ...], machine: Machine) -> list[dict[str, Any]]:
+    """Return OCI rlimits, clamped to what this process may set. Raises InvalidArgument for an unknown name."""
+    return [_rlimit(ulimit, machine) for ulimit in ulimits]
+
+
+def _rlimit(ulimit: Ulimit, machine: Machine) -> dict[str, Any]:
+    if ulimit.name not in _ULIMITS:
+        raise InvalidArgument(f"invalid ulimit type: {ulimit.name}")
+    ceiling = machine.rlimit_ceilings.get(ulimit.name, -1)
+    hard = _least(ulimit.hard, ceiling)
+    return {
+        "type": f"RLIMIT_{ulimit.name.upper()}",
+        "hard": _unsigned(hard),
+        "soft": _unsigned(_least(ulimit.soft, hard)),
+    }
+
+
+def _least(value: int, ceiling: int) -> int:
+    """Return the smaller of two limits, where -1 is no limit."""
+    if ceiling < 0:
+        return value
+    return ceiling if value < 0 else min(value, ceiling)
+
+
+def _unsigned(value: int) -> int:
+    return value if value >= 0 else 2**64 - 1
