@@ -57,7 +57,7 @@ class Removed(Protocol):
     def deleted(self) -> str: ...
 
 
-def render_summary(view: View, version: tuple[int, int]) -> dict[str, Any]:
+def render_summary(view: View, version: tuple[int, int] = (1, 50)) -> dict[str, Any]:
     """Return a line of `docker images`."""
     tags, digests = _names(view.references)
     if version < (1, 43) and not tags:
