@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.api.router import App, Hijacked, Reply, Route
 from engine.values import Surface
+from tests.contract.api import shapes
 
 
 class PipeEnd:
@@ -88,15 +89,21 @@ def ask(
     headers: Mapping[str, str] | None = None,
     surface: Surface = Surface.ADMIN,
     pipe: PipeEnd | None = None,
+    checked: bool = True,
 ) -> Answer:
-    """Send one request to the routes and read the whole reply."""
+    """Send one request to the routes and read the whole reply; its shape is checked against the API's definition."""
     folded = {name.lower(): value for name, value in (headers or {}).items()}
     if json is not None:
         body = json_module.dumps(json).encode()
         folded.setdefault("content-type", "application/json")
     path, _, query = target.partition("?")
     exchange = FakeExchange(method, path, query, folded, io.BytesIO(body), surface, pipe or PipeEnd())
-    return read(App(routes, 1 << 20)(exchange), exchange)
+    answer = read(App(routes, 1 << 20)(exchange), exchange)
+    if checked and answer.status != 101:
+        sent = b"" if method == "HEAD" else answer.body
+        wrong = shapes.problems(method, path, answer.status, sent)
+        assert not wrong, wrong
+    return answer
 
 
 def read(reply: Reply, exchange: FakeExchange) -> Answer:

@@ -1,12 +1,15 @@
 import time
+from functools import partial
 
 import pytest
 
 from engine.api.router import BOTH, App, Call, Reply, Route, Router
 from engine.errors import Conflict, NotModified
 from engine.values import Surface
-from tests.fakes.http import FakeExchange, ask
+from tests.fakes import http
+from tests.fakes.http import FakeExchange
 
+ask = partial(http.ask, checked=False)
 ADMIN_ONLY = frozenset((Surface.ADMIN,))
 
 

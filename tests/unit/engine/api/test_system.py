@@ -28,6 +28,19 @@ FACTS = Facts(
     registry_mirrors=("http://mirror",),
 )
 
+IMAGE = {
+    "Id": "sha256:1",
+    "ParentId": "",
+    "RepoTags": ["a:latest"],
+    "RepoDigests": [],
+    "Created": 1,
+    "Size": 1,
+    "SharedSize": -1,
+    "Labels": {},
+    "Containers": -1,
+}
+VOLUME = {"Name": "v", "Driver": "local", "Mountpoint": "/v", "Labels": {}, "Scope": "local", "Options": {}}
+
 
 class FakeSystem:
     def facts(self):
@@ -53,9 +66,7 @@ def routes():
     containers.add(a_container(2, state=State(Status.RUNNING)))
     containers.add(a_container(3, state=State(Status.PAUSED)))
     containers.add(a_container(4, state=State(Status.RUNNING), namespace="team"))
-    usage = system.Usage(
-        images=lambda scope: [{"Id": "sha256:1"}], layers_bytes=lambda scope: 77, volumes=lambda scope: [{"Name": "v"}]
-    )
+    usage = system.Usage(images=lambda scope: [IMAGE], layers_bytes=lambda scope: 77, volumes=lambda scope: [VOLUME])
     return system.routes(FakeSystem(), containers, usage, login)
 
 
@@ -90,11 +101,11 @@ def test_df_tells_what_it_was_asked_for(routes):
     assert (found["LayersSize"], len(found["Containers"]), found["Volumes"], found["BuildCache"]) == (
         77,
         3,
-        [{"Name": "v"}],
+        [VOLUME],
         [],
     )
     only = ask(routes, "GET", "/system/df?type=volume").json
-    assert (only["Images"], only["Containers"], only["Volumes"]) == (None, None, [{"Name": "v"}])
+    assert (only["Images"], only["Containers"], only["Volumes"]) == (None, None, [VOLUME])
     assert ask(routes, "GET", "/system/df?type=x").message == "unknown object type: x"
 
 
