@@ -27,6 +27,16 @@ def matches(network: Network, filters: Filters, is_used: Callable[[Network], boo
     return all(any(tests[name](value) for value in values) for name, values in filters.items() if name in tests)
 
 
+def may_prune(network: Network, filters: Filters, until_ns: Iterable[int]) -> bool:
+    """Say whether prune takes the network where nobody is in it."""
+    return (
+        not network.is_predefined
+        and all(network.created_ns < limit for limit in until_ns)
+        and has_labels(network.labels, filters.get("label", ()))
+        and lacks_labels(network.labels, filters.get("label!", ()))
+    )
+
+
 def has_labels(labels: Mapping[str, str], wanted: Iterable[str]) -> bool:
     """Say whether all of `wanted` (`key` or `key=value`) are among the labels."""
     for entry in wanted:

@@ -69,6 +69,37 @@ class Network:
         return ipaddress.IPv4Interface(f"{address}/{ipaddress.IPv4Network(self.subnet).prefixlen}")
 
 
+@dataclass(frozen=True, slots=True)
+class IpamWish:
+    """One entry of IPAM.Config."""
+
+    subnet: str = ""
+    ip_range: str = ""
+    gateway: str = ""
+    auxiliary: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkWish:
+    """A network as asked for (Docker: NetworkCreateRequest)."""
+
+    name: str
+    driver: str = "bridge"
+    internal: bool = False
+    attachable: bool = False
+    enable_ipv4: bool = True
+    enable_ipv6: bool = False
+    scope: str = ""
+    ingress: bool = False
+    config_only: bool = False
+    config_from: str = ""
+    ipam_driver: str = "default"
+    ipam_options: Mapping[str, str] = field(default_factory=dict)
+    ipam: tuple[IpamWish, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
 OPTION_MTU = "com.docker.network.driver.mtu"
 OPTION_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 OPTION_HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"

@@ -9,43 +9,12 @@ from dataclasses import dataclass, field
 from engine.containers.model import HostConfig
 from engine.errors import Conflict, Forbidden, InvalidArgument, Unsupported
 from engine.networks import files, ipam, model
-from engine.networks.model import Network
+from engine.networks.model import IpamWish, Network, NetworkWish
 from engine.networks.ports import check_bindings
 from engine.values import EndpointConfig
 
 CONTAINER_MODE = "container:"
 _UNSUPPORTED_ENDPOINT_OPTIONS = "com.docker.network.endpoint.sysctls"
-
-
-@dataclass(frozen=True, slots=True)
-class IpamWish:
-    """One entry of IPAM.Config."""
-
-    subnet: str = ""
-    ip_range: str = ""
-    gateway: str = ""
-    auxiliary: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkWish:
-    """A network as asked for (Docker: NetworkCreateRequest)."""
-
-    name: str
-    driver: str = "bridge"
-    internal: bool = False
-    attachable: bool = False
-    enable_ipv4: bool = True
-    enable_ipv6: bool = False
-    scope: str = ""
-    ingress: bool = False
-    config_only: bool = False
-    config_from: str = ""
-    ipam_driver: str = "default"
-    ipam_options: Mapping[str, str] = field(default_factory=dict)
-    ipam: tuple[IpamWish, ...] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

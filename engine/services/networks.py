@@ -16,9 +16,9 @@ from typing import Protocol
 
 from config.contract import DEFAULT_NAMESPACE
 from config.settings import Settings
-from engine.clock import now_ns
+from engine.clock import now_ns, parse_when
 from engine.containers.model import Container, HostConfig, Status
-from engine.errors import Conflict, Forbidden, NotFound
+from engine.errors import Conflict, Forbidden, InvalidArgument, NotFound
 from engine.events import Event
 from engine.ids import new_id
 from engine.locks import NamedLocks
@@ -26,16 +26,16 @@ from engine.networks import filters as network_filters
 from engine.networks import ipam, model
 from engine.networks.bridges import Bridges
 from engine.networks.filters import Filters
-from engine.networks.model import Network
+from engine.networks.model import Network, NetworkWish
 from engine.networks.store import NetworkStore
 from engine.services import network_checks
 from engine.services.endpoints import Endpoints, Joined, Member
-from engine.services.network_checks import CONTAINER_MODE, NetworkWish
+from engine.services.network_checks import CONTAINER_MODE
 from engine.storage.db import Database
 from engine.storage.paths import Paths
 from engine.values import Endpoint, EndpointConfig, Scope
 
-__all__ = ["ContainerAccess", "Joined", "Member", "NetworkWish", "Networks"]
+__all__ = ["ContainerAccess", "Joined", "Member", "Networks"]
 
 _log = logging.getLogger(__name__)
 
@@ -121,15 +121,12 @@ class Networks:
                 )
             self._delete(network, scope.actor)
 
-    def prune(self, scope: Scope, filters: Filters, until_ns: int = 0) -> list[str]:
+    def prune(self, scope: Scope, filters: Filters) -> list[str]:
         """Remove the caller's networks without a running container; return their names."""
+        until = [_when(text) for text in filters.get("until", ())]
         removed = []
         for network in self._store.list_(scope):
-            if network.is_predefined or (until_ns and network.created_ns > until_ns):
-                continue
-            if not network_filters.has_labels(network.labels, filters.get("label", ())):
-                continue
-            if not network_filters.lacks_labels(network.labels, filters.get("label!", ())):
+            if not network_filters.may_prune(network, filters, until):
                 continue
             with self._locks.hold(network.id):
                 if self.members(network):
@@ -367,6 +364,13 @@ def _event(action: str, network: Network, *, by: str, container: str = "") -> Ev
     if container:
         attributes["container"] = container
     return Event("network", action, network.id, network.namespace, attributes, by=by)
+
+
+def _when(text: str) -> int:
+    try:
+        return parse_when(text)
+    except ValueError:
+        raise InvalidArgument(f"invalid filter 'until={text}': expected a time or a duration") from None
 
 
 def _clashes(network: Network, foreign: Sequence[ipaddress.IPv4Network]) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from engine.errors import Conflict, Forbidden, Internal, InvalidArgument, NotFound, Unsupported
 from engine.kernel import netns
-from engine.services.network_checks import IpamWish, NetworkWish
+from engine.networks.model import IpamWish, NetworkWish
 from engine.values import EndpointConfig, PortBinding, Scope
 from tests.support.docker_cli import eventually, free_port
 from tests.support.network_lab import NetworkLab, ask, endpoint, inside
