@@ -74,7 +74,7 @@ class VolumeRoutes:
         return Reply.json({"VolumesDeleted": names or None, "SpaceReclaimed": freed})
 
     def _render(self, volume: Volume) -> dict[str, Any]:
-        return wire.render_volume(volume, self._volumes.path(volume))
+        return wire.render(volume, str(self._volumes.path(volume)))
 
 
 def routes(volumes: Volumes) -> list[Route]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from engine.api.codec import Fields
@@ -34,17 +33,17 @@ def parse_create(fields: Fields) -> VolumeWish:
     return wish
 
 
-def render_volume(volume: Volume, mountpoint: Path, usage: tuple[int, int] | None = None) -> dict[str, Any]:
-    """Return a Volume of an answer; `usage` is (bytes, number of containers), for /system/df."""
+def render(volume: Volume, mountpoint: str, *, usage: int | None = None, users: int = 0) -> dict[str, Any]:
+    """Return a Volume of an answer; `usage` (bytes) and `users` (containers) are for /system/df."""
     answer: dict[str, Any] = {
         "CreatedAt": render_ns(volume.created_ns // 1_000_000_000 * 1_000_000_000).replace(".000000000", ""),
         "Driver": volume.driver,
         "Labels": dict(volume.labels),
-        "Mountpoint": str(mountpoint),
+        "Mountpoint": mountpoint,
         "Name": volume.name,
         "Options": dict(volume.options),
         "Scope": "local",
     }
     if usage is not None:
-        answer["UsageData"] = {"Size": usage[0], "RefCount": usage[1]}
+        answer["UsageData"] = {"Size": usage, "RefCount": users}
     return answer
