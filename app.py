@@ -78,8 +78,9 @@ def lock_instance(run_root: Path) -> TextIO:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        lock.seek(0)
-        raise Refused(f"Berth already runs on {run_root} (pid {lock.read().strip()})") from error
+        with lock:
+            lock.seek(0)
+            raise Refused(f"Berth already runs on {run_root} (pid {lock.read().strip()})") from error
     lock.seek(0)
     lock.truncate()
     lock.write(f"{os.getpid()}\n")
