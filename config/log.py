@@ -32,3 +32,4 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("pyroute2").setLevel(max(root.level, logging.WARNING))  # a line for each netlink message

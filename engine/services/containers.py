@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
+from config.contract import ALL_NAMESPACES
 from engine.clock import parse_when
 from engine.containers import filters as container_filters
 from engine.containers import restart, state
@@ -27,6 +28,7 @@ from engine.storage.snapshots.base import Snapshotter
 from engine.values import Scope
 
 Filters = Mapping[str, Sequence[str]]
+_EVERYWHERE = Scope(namespace=ALL_NAMESPACES, actor="engine")
 Resources = Callable[[HostConfig], Mapping[str, Any]]
 """Renders the OCI resources (runtime spec, linux.resources) of a host configuration."""
 
@@ -94,6 +96,13 @@ class Containers:
         self.pause = lifecycle.pause
         self.unpause = lifecycle.unpause
         self.remove = lifecycle.remove
+
+    def change(self, container_id: str, change: Callable[[Container], Container]) -> Container:
+        """Replace a container's record by what `change` makes of it, under its lock; return the new one."""
+        with self._locks.hold(container_id):
+            changed = change(self._store.get(_EVERYWHERE, container_id))
+            with self._database.transaction() as transaction:
+                return self._store.save(transaction, changed)
 
     def list_(
         self, scope: Scope, *, all_: bool = False, limit: int = 0, filters: Filters | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -18,9 +19,9 @@ from engine.containers.store import ContainerStore, name_conflict
 from engine.errors import Conflict, InvalidArgument
 from engine.ids import new_id
 from engine.images.model import Image, ImageConfig
-from engine.kernel.cgroups import CgroupMode
 from engine.services.container_events import container_event
 from engine.services.images import Images
+from engine.services.logs import Logs
 from engine.services.networks import Networks
 from engine.services.volumes import Volumes
 from engine.storage.db import Database
@@ -54,7 +55,8 @@ class Creation:
         networks: Networks,
         volumes: Volumes,
         snapshots: Snapshotter,
-        cgroup_mode: CgroupMode,
+        logs: Logs,
+        private_cgroups: bool,
     ) -> None:
         self._database = database
         self._store = store
@@ -62,7 +64,8 @@ class Creation:
         self._networks = networks
         self._volumes = volumes
         self._snapshots = snapshots
-        self._cgroup_mode = cgroup_mode
+        self._logs = logs
+        self._private_cgroups = private_cgroups
 
     def create(
         self,
@@ -107,6 +110,7 @@ class Creation:
             )
             undo.callback(self._volumes.release, container, True)
             self._populate(container)
+            self._logs.check(container)
             faults.point("create.before-record")
             container = self._insert(container, named=name is not None)
             undo.pop_all()
@@ -154,14 +158,13 @@ class Creation:
 
     def _normalise(self, host_config: HostConfig) -> tuple[HostConfig, tuple[str, ...]]:
         """Return the host configuration with Docker's defaults written in, and the warnings."""
-        private = self._cgroup_mode is CgroupMode.V2
         mode = host_config.network_mode
         host_config = replace(
             host_config,
             network_mode="bridge" if mode in ("", "default") else mode,
             shm_size=host_config.shm_size or _DEFAULT_SHM,
             ipc_mode=host_config.ipc_mode or "private",
-            cgroupns_mode=host_config.cgroupns_mode or ("private" if private else "host"),
+            cgroupns_mode=host_config.cgroupns_mode or ("private" if self._private_cgroups else "host"),
             restart_policy=replace(host_config.restart_policy, name=host_config.restart_policy.name or "no"),
         )
         warnings = []
@@ -250,7 +253,5 @@ def image_config(config: ImageConfig) -> Config:
 
 def _hostname(container_id: str, host_config: HostConfig) -> str:
     if host_config.network_mode == "host" or host_config.uts_mode == "host":
-        import socket
-
         return socket.gethostname()
     return container_id[:12]

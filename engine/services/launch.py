@@ -16,13 +16,10 @@ from typing import Any
 
 from engine import faults
 from engine.containers.model import Container
-from engine.containers.users import resolve_user
 from engine.runtime import bundle
 from engine.runtime.base import ExitWatcher, Launch, Runtime
 from engine.services.attach import AttachPoints
-from engine.services.logs import Logs
 from engine.services.networks import Joined, Networks
-from engine.services.volumes import Volumes
 from engine.storage.paths import Paths
 from engine.storage.snapshots.base import Snapshotter
 
@@ -40,8 +37,6 @@ class Launcher:
         watcher: ExitWatcher,
         snapshots: Snapshotter,
         networks: Networks,
-        volumes: Volumes,
-        logs: Logs,
         attach_points: AttachPoints,
         build_spec: Callable[[Container, Path, Joined], dict[str, Any]],
     ) -> None:
@@ -50,8 +45,6 @@ class Launcher:
         self._watcher = watcher
         self._snapshots = snapshots
         self._networks = networks
-        self._volumes = volumes
-        self._logs = logs
         self._attach_points = attach_points
         self._build_spec = build_spec
 
@@ -65,14 +58,15 @@ class Launcher:
         faults.point("start.after-network")
         self._write_files(container, joined)
         spec = self._build_spec(container, rootfs, joined)
-        folder = bundle.write(self._paths, container.id, spec)
+        folder = self._paths.bundle(container.id)
+        bundle.write(folder, spec)
         undo.callback(self._runtime.delete, container.id)
         faults.point("start.after-bundle")
         created = self._runtime.create(
             Launch(
                 container_id=container.id,
                 bundle=folder,
-                log_path=self._logs.log_path(container),
+                log_path=None if container.host_config.log_config.type == "none" else self._paths.log(container.id),
                 tty=container.config.tty,
                 stdin=container.config.open_stdin,
                 stdin_once=container.config.stdin_once,

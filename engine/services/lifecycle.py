@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import signal as signals
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import ExitStack
@@ -22,6 +22,7 @@ from engine.containers.model import Container, Health, Status
 from engine.containers.signals import parse_signal
 from engine.containers.store import ContainerStore
 from engine.errors import BerthError, Internal, NotModified, RuntimeFailed
+from engine.events import Event
 from engine.locks import NamedLocks
 from engine.runtime.base import ExitNotice, Runtime
 from engine.services.attach import AttachPoints
@@ -55,6 +56,7 @@ class Lifecycle:
         removal: Removal,
         waiters: Waiters,
         attach_points: AttachPoints,
+        mount_events: Callable[[Container, str], Iterable[Event]],
     ) -> None:
         self._database = database
         self._store = store
@@ -64,6 +66,7 @@ class Lifecycle:
         self._removal = removal
         self._waiters = waiters
         self._attach_points = attach_points
+        self._mount_events = mount_events
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="exit")
         self._timers = RestartTimers(self._restart_now)
         self._closed = False
@@ -117,6 +120,8 @@ class Lifecycle:
         faults.point("start.before-record")
         with self._database.transaction() as transaction:
             self._store.save(transaction, running)
+            for event in self._mount_events(running, "mount"):
+                transaction.record(event)
             transaction.record(container_event(running, "start", by=by))
         faults.point("start.after-record")
         return running
@@ -211,9 +216,7 @@ class Lifecycle:
     def _signal(self, container: Container, number: int, *, by: str) -> None:
         with self._database.transaction() as transaction:
             transaction.record(container_event(container, "kill", by=by, extra={"signal": str(int(number))}))
-        try:
-            self._runtime.signal(container.id, container.state.pid, number)
-        except ProcessLookupError:
+        if not self._runtime.signal(container.id, container.state.pid, number):
             return  # it has just ended: the watcher is about to say so
         if container.state.status is Status.PAUSED:
             self._runtime.resume(container.id)
@@ -294,13 +297,13 @@ class Lifecycle:
             stopped_by_user=container.state.stopped_by_user,
         )
         faults.point("exit.before-record")
-        self._launcher.disconnect(container)
         ended = self._save_ended(container, notice, Status.RESTARTING if again else Status.EXITED)
+        faults.point("exit.after-record")
+        self._launcher.disconnect(container)  # before anybody is told to go on: the ports are free then
         self._tell(ended)
         self._waiters.resolve(container.id, Condition.NEXT_EXIT, Ended(notice.exit_code))
         if not again:
             self._resolve_end(ended, Ended(notice.exit_code))
-        faults.point("exit.after-record")
         self._launcher.clear(ended)
         if again:
             ran = max(0, ended.state.finished_ns - container.state.started_ns) / 1e9
@@ -331,6 +334,8 @@ class Lifecycle:
             if notice.oom_killed:
                 transaction.record(container_event(ended, "oom", by=_ENGINE))
             transaction.record(container_event(ended, "die", by=_ENGINE, extra=extra))
+            for event in self._mount_events(ended, "unmount"):
+                transaction.record(event)
         return ended
 
     def _resolve_end(self, container: Container, ended: Ended) -> None:

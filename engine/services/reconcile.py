@@ -82,7 +82,7 @@ class Reconciler:
             if not container.state.is_running:
                 continue
             truth = self._runtime.probe(container.id)
-            if truth.alive:
+            if truth.alive and truth.started:
                 self._watcher.watch(container.id, truth.conmon_pid)
                 adopted.append(container)
                 _log.info("container adopted container=%s pid=%d", container.id, truth.pid)

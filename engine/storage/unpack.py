@@ -31,8 +31,14 @@ _XATTRS_TAKEN = ("user.", "security.capability", "system.posix_acl_")
 class Unpacker:
     """Unpacks into the open folder `root_fd`; `finish` when all entries were given, `close` always."""
 
-    def __init__(self, root_fd: int) -> None:
+    def __init__(self, root_fd: int, *, whiteouts: bool = True, keep_kinds: bool = False) -> None:
+        """Unpack into `root_fd`. Not `whiteouts`: their names are ordinary ones (a copy into a container).
+
+        `keep_kinds`: refuse to put a file in a folder's place and the reverse, as `noOverwriteDirNonDir` asks.
+        """
         self._root = root_fd
+        self._whiteouts = whiteouts
+        self._keep_kinds = keep_kinds
         self._open: dict[str, int] = {}
         self._folders: dict[str, Entry] = {}
         self.size = 0
@@ -46,9 +52,9 @@ class Unpacker:
             folder, _, base = entry.name.rpartition("/")
             if not base:
                 self._folders[""] = entry
-            elif _AUFS in entry.name:
+            elif self._whiteouts and _AUFS in entry.name:
                 self._opaque_or_ignored(folder, base)
-            elif base.startswith(_WHITEOUT):
+            elif self._whiteouts and base.startswith(_WHITEOUT):
                 self._whiteout(folder, base.removeprefix(_WHITEOUT))
             else:
                 self._make(entry, folder, base, reader)
@@ -98,7 +104,7 @@ class Unpacker:
             except FileExistsError:
                 if attempt == 2:
                     raise
-                hidden = self._clear(entry.name, parent, base)
+                hidden = self._clear(entry, parent, base)
         if hidden and entry.kind == "5":
             self._set_opaque(self._existing(entry.name))
 
@@ -135,11 +141,15 @@ class Unpacker:
         except OSError as error:
             raise InvalidArgument(f'hard link "{entry.name}" to "{entry.link}": {error.strerror}') from error
 
-    def _clear(self, name: str, parent: int, base: str) -> bool:
+    def _clear(self, entry: Entry, parent: int, base: str) -> bool:
         """Make room for an entry of a name that is there; say whether it was a whiteout."""
         info = os.stat(base, dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISDIR(info.st_mode):
-            self._forget(name)
+        is_folder = stat.S_ISDIR(info.st_mode)
+        if self._keep_kinds and is_folder != (entry.kind == "5"):
+            kinds = ("directory", "non-directory") if is_folder else ("non-directory", "directory")
+            raise InvalidArgument(f'cannot overwrite {kinds[0]} "{entry.name}" with {kinds[1]} "{entry.name}"')
+        if is_folder:
+            self._forget(entry.name)
             shutil.rmtree(base, dir_fd=parent)
             self.overwritten = True
         else:

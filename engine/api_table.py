@@ -1,0 +1,75 @@
+"""The whole Engine API as one list of routes over an engine's parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from config.settings import Settings
+from engine.api import (
+    attach,
+    containers,
+    events,
+    execs,
+    files,
+    images,
+    logs,
+    networks,
+    stats,
+    system,
+    unsupported,
+    volumes,
+)
+from engine.api.router import Route
+from engine.api.wire import container as container_wire
+from engine.api.wire import image as image_wire
+from engine.api.wire import volume as volume_wire
+from engine.storage.paths import Paths
+from engine.values import Scope
+
+if TYPE_CHECKING:
+    from engine.assembly import Assembly
+
+
+def routes(parts: Assembly, settings: Settings, paths: Paths) -> list[Route]:
+    """Return every route: what is supported, and what is refused by name."""
+    places = container_wire.Places(str(paths.containers), str(paths.netns), str(paths.snapshots), str(paths.rootfs))
+    found = [
+        *containers.routes(parts.containers, parts.execs, places),
+        *attach.routes(parts.containers, parts.logs),
+        *execs.routes(parts.execs),
+        *logs.routes(parts.logs, parts.store.get),
+        *stats.routes(parts.stats, parts.usage, parts.top, parts.store.get),
+        *files.routes(parts.files),
+        *images.routes(parts.images, parts.image_archives, parts.pulls),
+        *networks.routes(parts.networks),
+        *volumes.routes(parts.volumes),
+        *events.routes(parts.journal),
+        *system.routes(parts.system, parts.containers, _usage(parts), _login(parts)),
+    ]
+    return [*found, *unsupported.routes(found)]
+
+
+def _usage(parts: Assembly) -> system.Usage:
+    def image_rows(scope: Scope) -> list[dict[str, Any]]:
+        return [image_wire.render_summary(view) for view in parts.images.list_(scope)]
+
+    def volume_rows(scope: Scope) -> list[dict[str, Any]]:
+        found = parts.volumes.list_(scope)
+        return [
+            volume_wire.render(
+                volume,
+                str(parts.volumes.path(volume)),
+                usage=parts.volumes.usage(volume),
+                users=len(parts.volumes.users(volume)),
+            )
+            for volume in found
+        ]
+
+    return system.Usage(images=image_rows, layers_bytes=parts.images.layers_size, volumes=volume_rows)
+
+
+def _login(parts: Assembly) -> system.Login:
+    def login(server: str, user: str, password: str) -> str:
+        return parts.pulls.login(server, user, password)
+
+    return login

@@ -1,0 +1,245 @@
+"""How the parts of the engine are put together. Read it top to bottom: nothing here decides, it only wires.
+
+`Assembly` makes every part and pushes its end on the daemon's stack; `recover` makes records and kernel agree;
+`application` is the whole Engine API.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from config.settings import Settings
+from engine import api_table
+from engine.api.router import App, build_app
+from engine.containers.model import Container
+from engine.containers.store import ContainerStore
+from engine.events import Bus
+from engine.images.store import ImageStore
+from engine.kernel import cgroups
+from engine.locks import NamedLocks
+from engine.registry.client import Registries
+from engine.registry.transport import Transport
+from engine.registry.client import Registries
+from engine.registry.transport import Transport
+from engine.runtime import crun
+from engine.runtime.watcher import ConmonWatcher
+from engine.services.attach import AttachPoints
+from engine.services.container_files import ContainerFiles
+from engine.services.containers import Containers
+from engine.services.creation import Creation
+from engine.services.execs import Execs
+from engine.services.gc import Garbage
+from engine.services.health import HealthChecks
+from engine.services.image_archives import ImageArchives
+from engine.services.images import Images
+from engine.services.journal import Journal
+from engine.services.launch import Launcher
+from engine.services.lifecycle import Lifecycle
+from engine.services.logs import Logs
+from engine.services.networks import Networks
+from engine.services.pull import Pulls
+from engine.services.pull import Pulls
+from engine.services.reconcile import Reconciler
+from engine.services.removal import Removal
+from engine.services.seed import Seed
+from engine.services.specs import Specs
+from engine.services.stats import Stats
+from engine.services.system import System
+from engine.services.top import Top
+from engine.services.usage_feed import UsageFeed
+from engine.services.volumes import Volumes
+from engine.services.waiters import Waiters
+from engine.storage import migrate
+from engine.storage.content import Content
+from engine.storage.db import Database
+from engine.storage.layers import Layers
+from engine.storage.paths import Paths
+from engine.storage.snapshots.overlay import OverlaySnapshots
+from engine.values import Scope
+
+
+class Assembly:
+    """Every part of one engine."""
+
+    def __init__(self, settings: Settings, paths: Paths, instance: str, stack: ExitStack) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._instance = instance
+        self._stack = stack
+        self._state()
+        self._images()
+        self._nouns()
+        self._processes()
+        self._containers()
+
+    def _state(self) -> None:
+        migrate.upgrade(self._paths.database)
+        self.bus = Bus()
+        self.database = Database(self._paths.database, self.bus)
+        self._stack.callback(self.database.close)
+        self._stack.callback(self.bus.close)
+        self.locks = NamedLocks()
+        self.journal = Journal(self.database, self.bus)
+        self.store = ContainerStore(self.database)
+        self.snapshots = OverlaySnapshots(self._paths)
+
+    def _images(self) -> None:
+        store = ImageStore(self.database)
+        self.content = Content(self._paths)
+        self.layers = Layers(self._paths)
+        self._stack.callback(self.layers.close)
+        self.garbage = Garbage(store, self.content, self.layers, self.snapshots)
+        self.images = Images(
+            database=self.database, store=store, content=self.content, layers=self.layers, garbage=self.garbage
+        )
+        self._stack.callback(self.images.close)
+        self.images.set_container_lookup(self.store.all)
+        self.image_archives = ImageArchives(self.images, self.content, self.layers, self.garbage)
+        transport = Transport(self._settings.certs_dir, self._settings.insecure_registries)
+        registries = Registries(transport, self._settings.registry_mirrors)
+        self._stack.callback(registries.close)
+        self.pulls = Pulls(
+            registries=registries,
+            images=self.images,
+            content=self.content,
+            layers=self.layers,
+            garbage=self.garbage,
+        )
+        transport = Transport(self._settings.certs_dir, self._settings.insecure_registries)
+        self.pulls = Pulls(
+            registries=Registries(transport, self._settings.registry_mirrors),
+            images=self.images,
+            content=self.content,
+            layers=self.layers,
+            garbage=self.garbage,
+        )
+        self.seed = Seed(self.images, self.content, self.layers, self.garbage)
+
+    def _nouns(self) -> None:
+        self.volumes = Volumes(self.database, self._paths)
+        self._stack.callback(self.volumes.close)
+        self.volumes.set_container_lookup(self.store.all)
+        self.networks = Networks(self.database, self._paths, self._settings, self._instance)
+        self._stack.callback(self.networks.close)
+
+    def _processes(self) -> None:
+        folders = crun.Folders(self._paths.bundles, self._paths.exits, self._paths.crun)
+        self.cgroups = cgroups.detect()
+        self.runtime = crun.CrunRuntime(folders, crun.find_programs(self._paths.crun), self.cgroups)
+        self.watcher = ConmonWatcher(self._paths.exits, self._paths.bundles, self.runtime)
+        self.logs = Logs(self._paths, find=self.store.find, reopen=self.runtime.reopen_log)
+        self._stack.callback(self.logs.close)
+        self.specs = Specs(
+            paths=self._paths,
+            instance=self._instance,
+            machine_cgroups=self.cgroups,
+            find=self.store.find,
+            runtime_loads_bpf=self.runtime.loads_bpf,
+        )
+        self.stats = Stats(self.cgroups, find=self.store.find, cgroup_of=self.specs.cgroup)
+        self.usage = UsageFeed(self.stats.sample, self.store.all)
+        self._stack.callback(self.usage.close)
+        self.top = Top(self.cgroups, cgroup_of=self.specs.cgroup)
+        self.system = System(self._settings, self._instance, self.cgroups)
+
+    def _containers(self) -> None:
+        self.waiters = Waiters()
+        attach_points = AttachPoints()
+        self.launcher = Launcher(
+            paths=self._paths,
+            runtime=self.runtime,
+            watcher=self.watcher,
+            snapshots=self.snapshots,
+            networks=self.networks,
+            attach_points=attach_points,
+            build_spec=self.specs.build,
+        )
+        self.removal = Removal(
+            database=self.database,
+            store=self.store,
+            paths=self._paths,
+            snapshots=self.snapshots,
+            volumes=self.volumes,
+            logs=self.logs,
+            waiters=self.waiters,
+        )
+        self._stack.callback(self.removal.close)
+        self.lifecycle = Lifecycle(
+            database=self.database,
+            store=self.store,
+            locks=self.locks,
+            runtime=self.runtime,
+            launcher=self.launcher,
+            removal=self.removal,
+            waiters=self.waiters,
+            attach_points=attach_points,
+            mount_events=self.volumes.mount_events,
+        )
+        self._stack.callback(self.lifecycle.close)
+        self._stack.callback(self.watcher.close)
+        self._facades(attach_points)
+
+    def _facades(self, attach_points: AttachPoints) -> None:
+        creation = Creation(
+            database=self.database,
+            store=self.store,
+            images=self.images,
+            networks=self.networks,
+            volumes=self.volumes,
+            snapshots=self.snapshots,
+            logs=self.logs,
+            private_cgroups=self.cgroups.is_v2,
+        )
+        self.containers = Containers(
+            database=self.database,
+            store=self.store,
+            locks=self.locks,
+            runtime=self.runtime,
+            images=self.images,
+            snapshots=self.snapshots,
+            creation=creation,
+            lifecycle=self.lifecycle,
+            waiters=self.waiters,
+            attach_points=attach_points,
+            resources=self.specs.resources,
+        )
+        self.networks.set_containers(self.containers)
+        self.files = ContainerFiles(
+            database=self.database, store=self.store, locks=self.locks, paths=self._paths, snapshots=self.snapshots
+        )
+        self.execs = Execs(self.database, self.containers, self.runtime, self.watcher)
+        self.health = HealthChecks(database=self.database, store=self.store, locks=self.locks, run=self.execs.run_check)
+        self._stack.callback(self.health.close)
+        self.lifecycle.observe(self.logs.on_change)
+        self.lifecycle.observe(self.health.observe)
+
+    def recover(self) -> list[Container]:
+        """Make records and kernel agree; return the containers that their policies want started now."""
+        self.images.recover()
+        self.volumes.reconcile()
+        self.watcher.start(self.lifecycle.on_exit)
+        reconciler = Reconciler(
+            paths=self._paths,
+            store=self.store,
+            locks=self.locks,
+            runtime=self.runtime,
+            watcher=self.watcher,
+            snapshots=self.snapshots,
+            networks=self.networks,
+            launcher=self.launcher,
+            lifecycle=self.lifecycle,
+            removal=self.removal,
+        )
+        due = reconciler.run()
+        self.networks.start()
+        running = [container for container in self.store.all() if container.state.is_running]
+        self.logs.start(running)
+        for container in running:
+            self.health.observe(container)
+        if self._settings.seed_busybox:
+            self.seed.ensure(Scope(actor="engine"))
+        return due
+
+    def application(self) -> App:
+        """Return the Engine API over these parts."""
+        return build_app(api_table.routes(self, self._settings, self._paths), self._settings)
