@@ -12,7 +12,9 @@ export class ApiError extends Error {
   }
 }
 
-export const ENGINE_VERSION = "v1.50";
+/** The newest Engine API this page was written for. */
+const NEWEST: readonly [number, number] = [1, 50];
+let spoken = `v${NEWEST.join(".")}`;
 
 type Query = Record<string, string | number | boolean | undefined>;
 let signedOut: () => void = () => undefined;
@@ -22,8 +24,15 @@ export function onSignedOut(callback: () => void): void {
   signedOut = callback;
 }
 
+/** Speak the engine's own version where it is older than ours. */
+export function speak(version: string): void {
+  const [major, minor] = version.split(".").map(Number);
+  if (major === NEWEST[0] && minor !== undefined && minor < NEWEST[1]) spoken = `v${major}.${minor}`;
+  else spoken = `v${NEWEST.join(".")}`;
+}
+
 export function engineUrl(host: string, path: string, query: Query = {}): string {
-  return `/engine/${encodeURIComponent(host)}/${ENGINE_VERSION}${path}${search(query)}`;
+  return `/engine/${encodeURIComponent(host)}/${spoken}${path}${search(query)}`;
 }
 
 /** One call; JSON in, JSON out (undefined for an empty answer). */

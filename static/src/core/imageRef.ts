@@ -1,8 +1,11 @@
 /** Image names as people write them and as the engine lists them. */
+import { ApiError } from "./api";
 import type { ImageRow } from "./docker";
+import { t } from "./i18n";
 
-/** A name as one or more path segments of the Engine API. */
+/** A name as one or more path segments of the Engine API. Browsers resolve dot segments: such a name is refused here. */
 export function imagePath(name: string): string {
+  if (name.split("/").some((part) => part === "." || part === "..")) throw new ApiError(400, t("run.err.image.form"), "image");
   return name.split("/").map((part) => encodeURIComponent(part).replaceAll("%3A", ":").replaceAll("%40", "@")).join("/");
 }
 

@@ -1,6 +1,6 @@
 /** The live state of the page: one socket, and the collections it fills. */
 import { io, type Socket } from "socket.io-client";
-import { berth } from "./api";
+import { berth, speak } from "./api";
 import type { ContainerRow, ImageRow } from "./docker";
 import { loadSession, session } from "./session";
 import { Collection, Value } from "./store";
@@ -106,12 +106,15 @@ function trouble(error: StreamError): void {
 interface Host {
   id: string;
   healthy: boolean;
+  api_version: string;
   error: string;
 }
 
 /** The server tells when an engine comes or goes; at each connect we ask how it is now. */
 function note(host: Host): void {
-  if (host.id === HOST) engineTrouble.set(host.healthy ? null : host.error);
+  if (host.id !== HOST) return;
+  engineTrouble.set(host.healthy ? null : host.error);
+  if (host.api_version) speak(host.api_version);
 }
 socket.on("host", note);
 socket.on("connect", () => {

@@ -35,6 +35,8 @@ export class UsageStore {
       const sample = rows[id];
       if (!sample) continue;
       const points = this.points.get(id) ?? [];
+      // A new subscription begins with the last frame, which may be known already.
+      if ((points.at(-1)?.at ?? 0) >= when) continue;
       points.push({ ...sample, at: when });
       if (points.length > keep + 60) points.splice(0, points.length - keep);
       this.points.set(id, points);

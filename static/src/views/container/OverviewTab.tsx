@@ -169,7 +169,7 @@ function HealthLog({ detail }: { detail: ContainerDetail }) {
   if (!health || health.Status === "none") return null;
   return (
     <Card title={t("over.health")} aside={<span className="dim">{health.Status}{health.FailingStreak ? ` · ${t("over.failing", { n: health.FailingStreak })}` : ""}</span>}>
-      <Facts rows={[...(health.Log ?? [])].reverse().slice(0, 5).map((one): [string, ReactNode] => [dateTime(one.Start), <code className="wrap" key={one.Start}>{one.ExitCode} {one.Output.trim().slice(0, 400)}</code>])} />
+      <Facts rows={[...(health.Log ?? [])].reverse().slice(0, 5).map((one): [string, ReactNode] => [dateTime(one.Start), <code className="wrap" key={one.Start}>{t("over.code", { code: one.ExitCode })} {one.Output.trim().slice(0, 400)}</code>])} />
     </Card>
   );
 }

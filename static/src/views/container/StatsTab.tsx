@@ -21,6 +21,8 @@ interface ChartSpec {
   format(value: number): string;
   /** The axis reaches at least this far. */
   atLeast: number;
+  /** Ticks at powers of two. */
+  binary?: boolean;
 }
 
 function rateOf(key: "rx" | "tx" | "read" | "write") {
@@ -30,15 +32,16 @@ function rateOf(key: "rx" | "tx" | "read" | "write") {
     return Math.max(0, point[key] - before[key]) / ((point.at - before.at) / 1000);
   });
 }
+const POWERS = Array.from({ length: 45 }, (_, i) => 2 ** i);
 const perSecond = (value: number) => `${bytes(value)}/s`;
 
 function charts(dark: boolean): ChartSpec[] {
   const [cyan, violet, green, orange] = dark ? ["#3bc9db", "#9775fa", "#69db7c", "#ffa94d"] : ["#0c8599", "#6741d9", "#2b8a3e", "#d9480f"];
   return [
     { title: t("col.cpu"), format: percent, atLeast: 5, lines: [{ label: t("col.cpu"), colour: cyan ?? "", of: (points) => points.map((p) => p.cpu) }] },
-    { title: t("col.mem"), format: bytes, atLeast: 1024 ** 2, lines: [{ label: t("col.mem"), colour: violet ?? "", of: (points) => points.map((p) => p.mem) }] },
-    { title: t("stats.network"), format: perSecond, atLeast: 1024, lines: [{ label: t("stats.rx"), colour: green ?? "", of: rateOf("rx") }, { label: t("stats.tx"), colour: orange ?? "", of: rateOf("tx") }] },
-    { title: t("stats.block"), format: perSecond, atLeast: 1024, lines: [{ label: t("stats.read"), colour: green ?? "", of: rateOf("read") }, { label: t("stats.write"), colour: orange ?? "", of: rateOf("write") }] },
+    { title: t("col.mem"), format: bytes, atLeast: 1024 ** 2, binary: true, lines: [{ label: t("col.mem"), colour: violet ?? "", of: (points) => points.map((p) => p.mem) }] },
+    { title: t("stats.network"), format: perSecond, atLeast: 1000, binary: true, lines: [{ label: t("stats.rx"), colour: green ?? "", of: rateOf("rx") }, { label: t("stats.tx"), colour: orange ?? "", of: rateOf("tx") }] },
+    { title: t("stats.block"), format: perSecond, atLeast: 1000, binary: true, lines: [{ label: t("stats.read"), colour: green ?? "", of: rateOf("read") }, { label: t("stats.write"), colour: orange ?? "", of: rateOf("write") }] },
     { title: t("stats.pids"), format: (value) => value.toFixed(0), atLeast: 4, lines: [{ label: t("stats.pids"), colour: cyan ?? "", of: (points) => points.map((p) => p.pids) }] },
   ];
 }
@@ -103,8 +106,8 @@ function options(spec: ChartSpec, width: number, dark: boolean): uPlot.Options {
     cursor: { y: false, points: { size: 6 } },
     scales: { x: { time: true, range: (_, min, max) => [Math.min(min, max - 60), max] }, y: { range: (_, __, max) => [0, Math.max(spec.atLeast, (max || 0) * 1.15)] } },
     axes: [
-      { stroke: text, grid: { show: false }, ticks: { show: false }, font, space: 80, values: "{HH}:{mm}:{ss}" },
-      { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font, size: 74, values: (_, splits) => splits.map(spec.format) },
+      { stroke: text, grid: { show: false }, ticks: { show: false }, font, space: 80, size: 30, values: "{HH}:{mm}:{ss}" },
+      { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font, size: 74, ...(spec.binary ? { incrs: POWERS } : {}), values: (_, splits) => splits.map(spec.format) },
     ],
     series: [{}, ...spec.lines.map((line) => ({ label: line.label, stroke: line.colour, width: 1.6, fill: `${line.colour}${spec.lines.length > 1 ? "14" : "22"}`, points: { show: false } }))],
   };

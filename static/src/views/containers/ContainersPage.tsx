@@ -42,9 +42,6 @@ export function ContainersPage() {
       <div className="page-head">
         <h1>{t("nav.containers")}</h1>
         <StateChips text={text} onChange={search} />
-        <div className="spread">
-          <Button leftSection={<IconPlus size={16} />} onClick={() => go("/run")} data-testid="run-open">{t("run.title")}</Button>
-        </div>
       </div>
       <div className="containers-tools">
         <FilterBox text={text} onChange={search} input={box} onHelp={() => setHelp(true)} />

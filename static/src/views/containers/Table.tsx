@@ -13,6 +13,7 @@ import { Row } from "./Row";
 
 const ROW = 50;
 const CARD = 142;
+const HEAD = 38;
 const COLUMNS: { sortKey: SortKey | null; label: Key; className: string }[] = [
   { sortKey: "state", label: "col.state", className: "c-state" },
   { sortKey: "name", label: "col.name", className: "c-name" },
@@ -48,7 +49,7 @@ export function Table({ ids, sort, onSort, selected, onSelect, onHelp }: Props) 
     setFocused(ids[at] ?? null);
     if (!element) return;
     if (at * height < element.scrollTop) element.scrollTop = at * height;
-    if ((at + 1) * height > element.scrollTop + element.clientHeight - 40) element.scrollTop = (at + 1) * height - element.clientHeight + 40;
+    if ((at + 1) * height + HEAD > element.scrollTop + element.clientHeight) element.scrollTop = (at + 1) * height + HEAD - element.clientHeight;
     requestAnimationFrame(() => element.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus({ preventScroll: true }));
   };
   const toggle = (index: number, range: boolean) => {
@@ -75,8 +76,9 @@ export function Table({ ids, sort, onSort, selected, onSelect, onHelp }: Props) 
   const all = selected.size > 0 && selected.size === ids.length;
   return (
     <div className="panel ctable" data-cards={cards || undefined} role="grid" aria-label={t("nav.containers")} aria-rowcount={ids.length + 1} aria-multiselectable="true" data-testid="containers-table">
-      {!cards && (
-        <div role="rowgroup">
+      <div className="ctable-scroll" ref={scroller} role="presentation" onKeyDown={keys}>
+        {!cards && (
+        <div role="rowgroup" className="ctable-sticky">
           <div className="ctable-grid ctable-head" role="row" aria-rowindex={1}>
             <div role="columnheader" className="c-check">
               <Checkbox size="xs" aria-label={t("bulk.all")} checked={all} indeterminate={selected.size > 0 && !all} onChange={() => onSelect(all ? new Set() : new Set(ids))} data-testid="select-all" />
@@ -85,7 +87,6 @@ export function Table({ ids, sort, onSort, selected, onSelect, onHelp }: Props) 
           </div>
         </div>
       )}
-      <div className="ctable-scroll" ref={scroller} role="presentation" onKeyDown={keys}>
         <div role="rowgroup" style={{ height: ids.length * height, position: "relative" }}>
           {ids.slice(start, end).map((id, i) => (
             <Row key={id} id={id} index={start + i} top={(start + i) * height} height={height} card={cards ?? false} tabbable={start + i === focusedAt || (i === 0 && (focusedAt < start || focusedAt >= end))} selected={selected.has(id)} onToggle={toggle} onFocus={setFocused} />

@@ -61,13 +61,13 @@ function List({ rows, users }: { rows: readonly ImageRow[]; users: Map<string, C
   const { start, end } = useWindow(scroller, rows.length, ROW);
   return (
     <div className="panel itable" role="table" aria-label={t("nav.images")} aria-rowcount={rows.length + 1} data-testid="images-table">
-      <div role="rowgroup">
+      <div className="ctable-scroll" ref={scroller} role="presentation">
+      <div role="rowgroup" className="ctable-sticky">
         <div className="itable-grid itable-head" role="row" aria-rowindex={1}>
           <div role="columnheader">{t("images.tags")}</div><div role="columnheader">{t("images.id")}</div><div role="columnheader">{t("images.size")}</div>
           <div role="columnheader">{t("col.created")}</div><div role="columnheader">{t("images.usedby")}</div><div role="columnheader"><span className="visually-hidden">{t("col.actions")}</span></div>
         </div>
       </div>
-      <div className="ctable-scroll" ref={scroller} role="presentation">
         <div role="rowgroup" style={{ height: rows.length * ROW, position: "relative" }}>
           {rows.slice(start, end).map((row, i) => <Row key={row.Id} row={row} index={start + i} users={users.get(row.Id) ?? []} />)}
         </div>

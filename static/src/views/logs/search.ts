@@ -25,6 +25,7 @@ export function makeMatcher(query: Query): Matcher | null {
     },
     ranges(plain, limit = 200) {
       const found: [number, number][] = [];
+      regex.lastIndex = 0;
       for (const match of plain.slice(0, MAX_TESTED).matchAll(regex)) {
         if (match[0].length > 0) found.push([match.index, match.index + match[0].length]);
         if (found.length >= limit) break;
