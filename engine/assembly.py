@@ -19,8 +19,6 @@ from engine.kernel import cgroups
 from engine.locks import NamedLocks
 from engine.registry.client import Registries
 from engine.registry.transport import Transport
-from engine.registry.client import Registries
-from engine.registry.transport import Transport
 from engine.runtime import crun
 from engine.runtime.watcher import ConmonWatcher
 from engine.services.attach import AttachPoints
@@ -37,7 +35,6 @@ from engine.services.launch import Launcher
 from engine.services.lifecycle import Lifecycle
 from engine.services.logs import Logs
 from engine.services.networks import Networks
-from engine.services.pull import Pulls
 from engine.services.pull import Pulls
 from engine.services.reconcile import Reconciler
 from engine.services.removal import Removal
@@ -100,14 +97,6 @@ class Assembly:
         self._stack.callback(registries.close)
         self.pulls = Pulls(
             registries=registries,
-            images=self.images,
-            content=self.content,
-            layers=self.layers,
-            garbage=self.garbage,
-        )
-        transport = Transport(self._settings.certs_dir, self._settings.insecure_registries)
-        self.pulls = Pulls(
-            registries=Registries(transport, self._settings.registry_mirrors),
             images=self.images,
             content=self.content,
             layers=self.layers,
@@ -207,7 +196,8 @@ class Assembly:
         self.files = ContainerFiles(
             database=self.database, store=self.store, locks=self.locks, paths=self._paths, snapshots=self.snapshots
         )
-        self.execs = Execs(self.database, self.containers, self.runtime, self.watcher)
+        self.execs = Execs(self.database, self.containers, self.runtime, self.watcher, self.specs.process)
+        self._stack.callback(self.execs.close)
         self.health = HealthChecks(database=self.database, store=self.store, locks=self.locks, run=self.execs.run_check)
         self._stack.callback(self.health.close)
         self.lifecycle.observe(self.logs.on_change)
