@@ -150,8 +150,10 @@ class ExitWatcher(Protocol):
     def watch(self, container_id: str, conmon_pid: int) -> None:
         """Expect the end of a container: before `start`, or for a running one after the engine's own start."""
 
-    def watch_exec(self, container_id: str, exec_id: str, conmon_pid: int) -> None:
-        """Expect the end of an exec session; may be called after it."""
+    def watch_exec(
+        self, container_id: str, exec_id: str, conmon_pid: int, on_exit: Callable[[ExitNotice], None] | None = None
+    ) -> None:
+        """Expect the end of an exec session; may be called after it. `on_exit` is told in `start`'s stead."""
 
     def close(self) -> None:
         """Stop telling; what is expected is forgotten, the processes go on."""

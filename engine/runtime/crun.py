@@ -182,6 +182,19 @@ class CrunRuntime:
         """Remove the folder of an exec session that has ended."""
         bundle.remove(bundle.exec_folder(self._folders.bundles / container_id, exec_id))
 
+    def kill_exec(self, container_id: str, exec_id: str) -> None:
+        """SIGKILL the process of an exec session; none is fine."""
+        folder = bundle.exec_folder(self._folders.bundles / container_id, exec_id)
+        pid = bundle.get_pid(folder / "pid")
+        if self._owns(container_id, pid):
+            proc.send_signal(pid, signals.SIGKILL)
+
+    def running_execs(self, container_id: str) -> dict[str, int]:
+        """Return the exec sessions that left their files, with their monitors' pids."""
+        folder = self._folders.bundles / container_id / "exec"
+        found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+        return {name: bundle.get_pid(folder / name / "conmon.pid") for name in found}
+
     def attach(self, container_id: str, exec_id: str | None = None) -> Attachment:
         """Take hold of a running process's stdio."""
         return conmon.connect(self._folder(container_id, exec_id))

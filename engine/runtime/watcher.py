@@ -44,6 +44,7 @@ class _Entry:
     conmon_pid: int
     pidfd: int | None
     told: bool = False
+    on_exit: Callable[[ExitNotice], None] | None = None
 
 
 class ConmonWatcher:
@@ -74,9 +75,12 @@ class ConmonWatcher:
         """Expect the end of a container; one that has ended already is told at once (on the watcher's thread)."""
         self._expect(_Entry(container_id, None, conmon_pid, proc.open_pidfd(conmon_pid) if conmon_pid > 0 else None))
 
-    def watch_exec(self, container_id: str, exec_id: str, conmon_pid: int) -> None:
-        """Expect the end of an exec session."""
-        self._expect(_Entry(container_id, exec_id, conmon_pid, proc.open_pidfd(conmon_pid) if conmon_pid > 0 else None))
+    def watch_exec(
+        self, container_id: str, exec_id: str, conmon_pid: int, on_exit: Callable[[ExitNotice], None] | None = None
+    ) -> None:
+        """Expect the end of an exec session; `on_exit` is told in `start`'s stead."""
+        pidfd = proc.open_pidfd(conmon_pid) if conmon_pid > 0 else None
+        self._expect(_Entry(container_id, exec_id, conmon_pid, pidfd, on_exit=on_exit))
 
     def _expect(self, entry: _Entry) -> None:
         with self._lock:
@@ -173,7 +177,7 @@ class ConmonWatcher:
             entry.told = True
             if self._containers.get(entry.container_id) is entry:
                 del self._containers[entry.container_id]
-            on_exit = self._on_exit
+            on_exit = (entry.on_exit or self._on_exit) if self._on_exit is not None else None
         if on_exit is None:
             return
         oom = notice.exec_id is None and self._remains.is_oom_killed(notice.container_id)

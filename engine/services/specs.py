@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import resource
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from engine.containers import devices, limits, spec, users
+from engine.containers.exec_model import ExecConfig
 from engine.containers.limits import Machine
 from engine.containers.model import Container, HostConfig
 from engine.containers.spec import SpecHost
@@ -30,38 +30,21 @@ class Sandboxed(Protocol):
     def netns_path(self) -> Path | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class ExecConfig:
-    """What is asked of an exec (Docker: ExecConfig). `detach_keys` is the client's own affair."""
-
-    cmd: tuple[str, ...] = ()
-    env: tuple[str, ...] = ()
-    user: str = ""
-    working_dir: str = ""
-    tty: bool = False
-    privileged: bool = False
-    attach_stdin: bool = False
-    attach_stdout: bool = False
-    attach_stderr: bool = False
-    detach_keys: str = ""
-    console_size: tuple[int, int] = field(default=(0, 0))
-
-
 class Specs:
     """Builds specs on this machine. `find` looks a container up by its full id."""
 
     def __init__(
         self,
-        *,
         paths: Paths,
-        instance: str,
         machine_cgroups: Cgroups,
+        instance: str,
+        *,
         find: Callable[[str], Container | None],
         runtime_loads_bpf: bool = True,
     ) -> None:
         self._paths = paths
-        self._instance = instance
         self._cgroups = machine_cgroups
+        self._instance = instance
         self._find = find
         self._loads_bpf = runtime_loads_bpf
         self._filters = seccomp.Filters(paths.engine / "seccomp")
@@ -96,11 +79,13 @@ class Specs:
         )
         return spec.build_spec(container, host)
 
-    def process(self, container: Container, rootfs: Path, config: ExecConfig) -> dict[str, Any]:
-        """Return the OCI process of an exec. Raises InvalidArgument for a user who is not there."""
+    def process(self, container: Container, config: ExecConfig) -> dict[str, Any]:
+        """Return the OCI process of an exec in a running container. InvalidArgument for a user who is not there."""
+        # As its processes see it: a volume over /etc counts.
+        rootfs = Path(f"/proc/{container.state.pid}/root")
         user = users.resolve_user(config.user or container.config.user, container.host_config.group_add, rootfs)
         host = SpecHost(rootfs=rootfs, cgroup="", user=user, capabilities=self._capabilities, machine=self._machine)
-        return spec.build_exec_process(
+        process = spec.build_exec_process(
             container,
             host,
             config.cmd,
@@ -109,6 +94,10 @@ class Specs:
             tty=config.tty,
             privileged=config.privileged,
         )
+        height, width = config.console_size
+        if config.tty and height and width:
+            process["consoleSize"] = {"height": height, "width": width}
+        return process
 
     def resources(self, host_config: HostConfig) -> dict[str, Any]:
         """Return OCI `linux.resources` for a running container whose limits change."""
