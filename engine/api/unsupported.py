@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from engine.api.router import Call, Handler, Reply, Route
 from engine.api.wire.system import NOT_A_MANAGER
-from engine.errors import Unavailable, Unsupported
+from engine.errors import NotFound, Unavailable, Unsupported
 
 _UNSUPPORTED = {
     "swarm mode": ("POST /swarm/init", "POST /swarm/join"),
@@ -14,7 +15,6 @@ _UNSUPPORTED = {
         "GET /plugins/privileges",
         "POST /plugins/pull",
         "POST /plugins/create",
-        "GET /plugins/{name:.*}/json",
         "POST /plugins/{name:.*}/enable",
         "POST /plugins/{name:.*}/disable",
         "POST /plugins/{name:.*}/upgrade",
@@ -69,6 +69,7 @@ def routes(taken: Iterable[Route] = ()) -> list[Route]:
     found = [_route(pattern, _refusal(name)) for name, patterns in _UNSUPPORTED.items() for pattern in patterns]
     found += [_route(pattern, _no_manager) for pattern in _SWARM_ONLY]
     found += [Route("GET", "/plugins", _no_plugins), Route("POST", "/build/prune", _no_build_cache, since="1.31")]
+    found.append(Route("GET", "/plugins/{name:.*}/json", _no_such_plugin))
     return [route for route in found if (route.method, route.path) not in served]
 
 
@@ -94,3 +95,7 @@ def _no_plugins(call: Call) -> Reply:
 
 def _no_build_cache(call: Call) -> Reply:
     return Reply.json({"CachesDeleted": None, "SpaceReclaimed": 0})
+
+
+def _no_such_plugin(call: Call) -> Reply:
+    raise NotFound(f"plugin {json.dumps(call.path['name'])} not found")
