@@ -224,6 +224,7 @@ class Assembly:
         self.networks.start()
         running = [container for container in self.store.all() if container.state.is_running]
         self.logs.start(running)
+        self.execs.recover(running)
         for container in running:
             self.health.observe(container)
         if self._settings.seed_busybox:
