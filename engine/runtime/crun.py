@@ -58,6 +58,11 @@ class CrunRuntime:
         self._is_crun = Path(programs.runtime).name == "crun"
         self._names: dict[str, str] = {}
 
+    @property
+    def loads_bpf(self) -> bool:
+        """Whether the runtime takes a compiled system call filter (crun's annotation)."""
+        return self._is_crun
+
     def create(self, launch: Launch) -> Created:
         """Start conmon and crun up to the point where the process waits for `start`."""
         container_id, folder = launch.container_id, launch.bundle
