@@ -10,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,13 @@ def write_archive(target: Path, name: str = "testbox") -> None:
     extra = io.BytesIO()
     with tarfile.open(fileobj=extra, mode="w") as tar:
         _file(tar, "etc/full", b"this image has presets\n")
+    write(target, {f"{name}:latest": (PLAIN, [base]), f"{name}:full": (FULL, [base, extra.getvalue()])})
+
+
+def write(target: Path, tagged: Mapping[str, tuple[dict[str, Any], list[bytes]]]) -> None:
+    """Write a docker archive of images: tag → (configuration, layers as tars, base first)."""
     with tarfile.open(target, "w") as tar:
-        manifest = [
-            _image(tar, f"{name}:latest", PLAIN, [base]),
-            _image(tar, f"{name}:full", FULL, [base, extra.getvalue()]),
-        ]
+        manifest = [_image(tar, tag, config, layers) for tag, (config, layers) in tagged.items()]
         _file(tar, "manifest.json", json.dumps(manifest).encode())
 
 
@@ -120,14 +123,16 @@ def _image(tar: tarfile.TarFile, tag: str, config: dict[str, Any], layers: list[
         if name not in tar.getnames():
             _file(tar, name, layer)
         names.append(name)
-    text = json.dumps({
-        "architecture": ARCHITECTURE,
-        "os": "linux",
-        "created": "2026-01-01T00:00:00Z",
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{name.removesuffix('.tar')}" for name in names]},
-        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": f"layer {i}"} for i in range(len(names))],
-    }).encode()
+    text = json.dumps(
+        {
+            "architecture": ARCHITECTURE,
+            "os": "linux",
+            "created": "2026-01-01T00:00:00Z",
+            "config": config,
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{name.removesuffix('.tar')}" for name in names]},
+            "history": [{"created": "2026-01-01T00:00:00Z", "created_by": f"layer {i}"} for i in range(len(names))],
+        }
+    ).encode()
     config_name = f"{hashlib.sha256(text).hexdigest()}.json"
     _file(tar, config_name, text)
     return {"Config": config_name, "RepoTags": [tag], "Layers": names}
