@@ -28,7 +28,7 @@ _LEGACY: Mapping[str, frozenset[str]] = {
     "ContainerConfig": frozenset(("MacAddress",)),
 }
 # Pointers in Docker's own code, null where there is nothing to say, though its definition doesn't tell.
-_NULL = frozenset((".MemorySwappiness", ".OomKillDisable"))
+_NULL = frozenset((".MemorySwappiness", ".OomKillDisable", ".ExitCode"))
 _OURS = "berth"
 """Properties that begin so are our extension."""
 _LINES = ("/events", "/images/create", "/images/load", "/images/{name}/push", "/containers/{id}/stats", "/build")
