@@ -320,7 +320,7 @@ class App:
         try:
             return self._dispatch(exchange)
         except errors.BerthError as error:
-            if not isinstance(error, errors.NotModified) and status_of(error) >= 500:
+            if status_of(error) == 500:
                 _log.warning("%s %s failed: %s", exchange.method, exchange.path, error)
             return Reply.error(error)
         except ClientGone:

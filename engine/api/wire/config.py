@@ -11,7 +11,8 @@ from engine.containers.model import Config, HealthConfig
 from engine.errors import InvalidArgument
 
 _MILLISECOND = 1_000_000
-_NOT_CONFIG = ("HostConfig", "NetworkingConfig")
+_NOT_CONFIG = ("HostConfig", "NetworkingConfig", "Runtime")
+"""Read elsewhere; docker-py repeats HostConfig.Runtime at the top."""
 
 
 def parse_config(fields: Fields) -> Config:

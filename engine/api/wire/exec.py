@@ -9,6 +9,8 @@ from engine.api.wire.mounts import refuse_unread
 from engine.containers.exec_model import Exec, ExecConfig
 from engine.errors import InvalidArgument
 
+_IGNORED = ("Detach", "Container")
+"""Sent by clients (docker-py: the container's name) and ignored by Docker too."""
 _CONSOLE_SINCE = (1, 42)
 
 
@@ -27,7 +29,8 @@ def parse_exec(fields: Fields, version: tuple[int, int]) -> ExecConfig:
         detach_keys=fields.text("DetachKeys"),
         console_size=parse_console_size(fields, version),
     )
-    fields.flag("Detach")
+    for name in _IGNORED:
+        fields.raw(name)
     refuse_unread(fields)
     if not request.cmd:
         raise InvalidArgument("No exec command specified")

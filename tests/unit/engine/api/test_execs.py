@@ -87,6 +87,10 @@ def test_what_is_wrong_is_named(routes, changes, status, message):
     assert (answer.status, answer.message) == (status, message)
 
 
+def test_what_docker_py_adds_is_ignored(routes):
+    assert create(routes, Container="box", Detach=True).status == 201
+
+
 def test_a_privileged_exec_takes_its_grant(routes):
     headers = {"Berth-Namespace": "team"}
     target = "/containers/box/exec"
