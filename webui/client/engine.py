@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -65,8 +65,12 @@ class Engine:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        on_connected: Callable[[socket.socket], None] | None = None,
     ) -> Response:
-        """Send a request and return the answer once its head is there, whatever its status."""
+        """Send a request and return the answer once its head is there, whatever its status.
+
+        `on_connected` gets the socket before anything is sent: closing it ends the call, wherever it waits.
+        """
         payload = b"" if body is None else json.dumps(body).encode()
         target = f"{path}?{urlencode(query)}" if query else path
         lines = [f"{method} {target} HTTP/1.1", "Host: berth"]
@@ -79,6 +83,8 @@ class Engine:
         lines += [f"{name}: {value}" for name, value in [*named.items(), *self._caller.headers()]]
         sock = connect(self.url)
         try:
+            if on_connected:
+                on_connected(sock)
             sock.settimeout(timeout)
             sock.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + payload)
             head, rest = read_head(sock)
@@ -90,9 +96,15 @@ class Engine:
             raise
         return Response(sock, head, rest, bodiless=method == "HEAD")
 
-    def stream(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Response:
+    def stream(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        on_connected: Callable[[socket.socket], None] | None = None,
+    ) -> Response:
         """Open a stream; EngineRefused with the engine's own status and text if it is an error."""
-        response = self.open(method, path, query, body)
+        response = self.open(method, path, query, on_connected=on_connected)
         if response.status >= 400:
             with response:
                 raise EngineRefused(response.status, response.message())

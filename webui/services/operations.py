@@ -7,6 +7,7 @@ of the web tier ends what ran: its rows become `failed` with that reason.
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -133,7 +134,7 @@ class _Pull:
         self.greenlet: gevent.Greenlet | None = None
         self._engine, self._query = engine, query
         self._save, self._tell = save, tell
-        self._response: Response | None = None
+        self._socket: socket.socket | None = None
         self._cancelled = False
         self._progress = PullProgress()
         self._saved = self._told = 0.0
@@ -143,9 +144,8 @@ class _Pull:
         self._move(state="running", started_ms=now_ms())
         error = ""
         try:
-            with self._engine.stream("POST", "/images/create", self._query) as self._response:
-                if not self._cancelled:
-                    error = self._follow(self._response)
+            with self._engine.stream("POST", "/images/create", self._query, self._connected) as response:
+                error = self._follow(response)
         except WebError as failure:
             error = failure.message
         except OSError as failure:
@@ -157,10 +157,18 @@ class _Pull:
         self._move(state=outcome, error="" if self._cancelled else error, finished_ms=now_ms())
 
     def cancel(self) -> None:
-        """End the pull; safe at any time."""
+        """End the pull, wherever it waits."""
         self._cancelled = True
-        if self._response:
-            self._response.close()
+        if self._socket:
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has just ended
+
+    def _connected(self, sock: socket.socket) -> None:
+        self._socket = sock
+        if self._cancelled:
+            raise OSError("cancelled")
 
     def _follow(self, response: Response) -> str:
         for block in response.blocks():
