@@ -36,6 +36,11 @@ export class Session {
       scrollback: SCROLLBACK, theme: THEME, screenReaderMode: false, minimumContrastRatio: 4.5,
     });
     this.xterm.loadAddon(this.fit);
+    // What is typed here is the shell's: the page's own keys must not see it.
+    this.xterm.attachCustomKeyEventHandler((event) => {
+      event.stopPropagation();
+      return true;
+    });
     this.xterm.onData((data) => {
       if (this.ended.get() === null && stream.socket.connected) stream.socket.emit("terminal.input", { term, data });
     });

@@ -79,7 +79,7 @@ function Created({ row }: { row: ContainerRow }) {
 function Load({ id }: { id: string }) {
   const point = useUsage(usage, id);
   if (!point) {
-    return <><div role="gridcell" className="c-cpu dim">–</div><div role="gridcell" className="c-mem dim">–</div></>;
+    return <><div role="gridcell" className="c-cpu dim none">–</div><div role="gridcell" className="c-mem dim none">–</div></>;
   }
   const history = usage.history(id);
   return (
@@ -100,7 +100,7 @@ const SHOWN_PORTS = 2;
 
 function Ports({ row }: { row: ContainerRow }) {
   const ports = publishedPorts(row.Ports);
-  if (!ports.length) return <span className="dim">–</span>;
+  if (!ports.length) return <span className="dim none">–</span>;
   const rest = ports.slice(SHOWN_PORTS);
   return (
     <>

@@ -7,6 +7,7 @@ export const ROW = 20;
 const OVERSCAN = 12;
 const GUTTER = 12;
 const BUDGET_MS = 7;
+const STATUS_MS = 80;
 
 export interface Options {
   wrap: boolean;
@@ -50,6 +51,8 @@ export class LogView {
   private lastTop = 0;
   private lastBase = 0;
   private scheduled: { cancel(): void } | null = null;
+  private reporting: ReturnType<typeof setTimeout> | null = null;
+  private reported = 0;
   private readonly resizes: ResizeObserver | null;
 
   constructor(
@@ -72,6 +75,7 @@ export class LogView {
 
   destroy(): void {
     this.scheduled?.cancel();
+    if (this.reporting) clearTimeout(this.reporting);
     this.resizes?.disconnect();
     this.root.removeEventListener("scroll", this.scrolled);
     document.removeEventListener("selectionchange", this.selected);
@@ -190,8 +194,19 @@ export class LogView {
     this.takeIn(until);
     this.scan(until);
     this.draw();
-    this.onStatus(this.status());
+    this.report();
     if (this.queue.length || (this.matcher && this.scanned < this.ring.next)) this.schedule();
+  }
+
+  /** Tell the status at once after a quiet time, else at most every 80 ms. */
+  private report(): void {
+    if (this.reporting) return;
+    const wait = Math.max(0, this.reported + STATUS_MS - performance.now());
+    this.reporting = setTimeout(() => {
+      this.reporting = null;
+      this.reported = performance.now();
+      this.onStatus(this.status());
+    }, wait);
   }
 
   private takeIn(until: number): void {

@@ -45,6 +45,7 @@ function Item({ operation }: { operation: Operation }) {
           </Tooltip>
         )}
       </div>
+      {!open && operation.error && <Text size="xs" className="operation-error">{operation.error}</Text>}
       {!open && !isOver(operation) && <Progress size="xs" value={(share ?? 0) * 100} aria-label={operation.title} />}
       {open && <PullProgress operation={operation} />}
       {open && operation.state === "failed" && operation.kind === "pull" && <Again operation={operation} />}

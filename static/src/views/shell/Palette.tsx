@@ -42,6 +42,7 @@ export function Palette() {
       scrollable
       maxHeight={420}
       shortcut={["mod + K"]}
+      tagsToIgnore={[]}
       searchProps={{ leftSection: <IconSearch />, placeholder: t("palette.placeholder"), "aria-label": t("palette.placeholder") }}
     />
   );
