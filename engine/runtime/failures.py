@@ -46,6 +46,8 @@ def explain(stderr: str, command: str) -> tuple[str, int]:
         return f'{_PROCESS}chdir to cwd ("{found["name"]}") set in config.json failed: {why}: unknown', 126
     if found := _NO_FILE.search(text):
         return f'{_PROCESS}exec: "{found["name"]}": stat {found["name"]}: no such file or directory: unknown', 127
+    if "open executable: Operation not permitted" in text:  # a directory
+        return f'{_PROCESS}exec: "{command}": permission denied: unknown', 126
     if "ermission denied" in text and (found := _NO_ACCESS.search(text) or re.search("exec", text)):
         name = found.groupdict().get("name") or command
         return f'{_PROCESS}exec: "{name}": permission denied: unknown', 126

@@ -21,6 +21,7 @@ from engine.runtime import failures
             'exec: "/a b/c": stat /a b/c: no such file or directory: unknown',
         ),
         ("error: open executable: Permission denied", 126, 'exec: "asked": permission denied: unknown'),
+        ("error: open executable: Operation not permitted", 126, 'exec: "asked": permission denied: unknown'),
         (
             "chdir to `/nosuch`: No such file or directory",
             126,
