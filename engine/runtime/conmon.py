@@ -147,12 +147,17 @@ class ExecPipes:
         """Close our copies of the child's ends, so that its death reads as an end of file."""
         self._close(self.child_fds.values())
 
-    def shake_hands(self, folder: Path) -> SocketAttachment:
-        """Connect to the process's stdio before it runs; the process starts when this returns."""
+    def shake_hands(self, folder: Path, size: tuple[int, int]) -> SocketAttachment:
+        """Connect to the process's stdio before it runs; the process starts when this returns.
+
+        `size` is a terminal's (width, height), zeros for none: conmon sets it as soon as it has the terminal.
+        """
         os.write(self._start, b"\0")
         if self._ready.read(HANDSHAKE_SECONDS).number is None:
             raise NotFound("conmon ended before the process ran")
         attachment = connect(folder)
+        if all(size):
+            resize(folder, *size)
         os.write(self._start, b"\0")
         return attachment
 

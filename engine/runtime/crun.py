@@ -170,7 +170,7 @@ class CrunRuntime:
             pipes.close_child_side()
             attachment = None
             try:
-                attachment = pipes.shake_hands(folder) if attach else None
+                attachment = pipes.shake_hands(folder, _console_size(process)) if attach else None
                 answer = _answer(pipes.sync, monitor)
                 if answer.number is None or answer.number < 0:
                     raise failures.exec_failed(answer.message, str(process["args"][0]))
@@ -263,6 +263,12 @@ class CrunRuntime:
             raise RuntimeFailed(
                 f"OCI runtime {arguments[0]} failed: {failures.clean(error.stderr)}: unknown"
             ) from error
+
+
+def _console_size(process: Mapping[str, Any]) -> tuple[int, int]:
+    # crun reads it for a container's process and not for an exec's.
+    size = process.get("consoleSize") or {}
+    return int(size.get("width", 0)), int(size.get("height", 0))
 
 
 def _environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ def make_rootfs(folder: Path) -> Path:
     """Fill `folder` with busybox, its applets as links, and the files that a process expects."""
     program = shutil.which("busybox")
     assert program, "busybox is needed: apt install busybox-static"
+    folder.chmod(0o755)
     for name in ("bin", "dev", "etc", "proc", "sys", "tmp", "root"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(program, folder / "bin/busybox")

@@ -6,23 +6,12 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from engine.errors import NotFound, RuntimeFailed
 from engine.kernel import proc
-
-if TYPE_CHECKING:
-    from .conftest import Bench
-
-
-def until(condition: object, seconds: float = 5) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
+from tests.support.runtime_bench import Bench, until
 
 
 def test_exit_code_and_output_of_a_short_process(bench: Bench) -> None:
