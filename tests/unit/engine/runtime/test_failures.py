@@ -30,7 +30,7 @@ from engine.runtime import failures
         ("\n\n  error: something else\n", 128, "unable to start container process: something else: unknown"),
         ("", 128, "unable to start container process: the runtime failed without a word: unknown"),
     ],
-    ids=["not in path", "no file", "no access", "no cwd", "other", "silent"],
+    ids=["not in path", "no file", "no access", "a folder", "no cwd", "other", "silent"],
 )
 def test_words_and_exit_code(said: str, code: int, text: str) -> None:
     failed = failures.create_failed(said, "asked")
