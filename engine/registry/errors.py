@@ -96,15 +96,13 @@ def explain_failure(error: Exception, method: str, url: str, authority: str) -> 
         return Unavailable(f"{prefix}tls: failed to verify certificate: x509: {cause.verify_message}")
     if isinstance(cause, ssl.SSLError):
         return Unavailable(f"{prefix}tls: {cause.reason or cause}")
-    # urllib3 derives NewConnectionError from ConnectTimeoutError.
-    if isinstance(error, http_errors.ConnectTimeoutError) and not isinstance(error, http_errors.NewConnectionError):
+    if isinstance(error, http_errors.NewConnectionError):  # before its base ConnectTimeoutError
+        why = (cause.strerror if isinstance(cause, OSError) else "") or str(cause)
+        return Unavailable(f"{prefix}dial tcp {authority}: connect: {why.lower()}")
+    if isinstance(error, http_errors.ConnectTimeoutError):
         return Unavailable(f"{prefix}dial tcp {authority}: i/o timeout")
     if isinstance(error, http_errors.TimeoutError):
         return Transient(f"{prefix}net/http: timeout awaiting response")
-    if isinstance(cause, ConnectionRefusedError):
-        return Unavailable(f"{prefix}dial tcp {authority}: connect: connection refused")
-    if isinstance(error, http_errors.NewConnectionError) and isinstance(cause, OSError):
-        return Unavailable(f"{prefix}dial tcp {authority}: connect: {(cause.strerror or str(cause)).lower()}")
     if isinstance(cause, OSError) and cause.strerror:
         return Transient(f"{prefix}{cause.strerror.lower()}")
     return Transient(f"{prefix}unexpected EOF")

@@ -38,6 +38,8 @@ class Transport:
         self._lock = threading.Lock()
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._bases: dict[str, str] = {}
+        # Unverified HTTPS happens only where it was asked for; a warning at each request says nothing new.
+        urllib3.disable_warnings(http_errors.InsecureRequestWarning)
 
     def base(self, domain: str) -> str:
         """Return the base URL of a registry: `https://registry-1.docker.io`."""

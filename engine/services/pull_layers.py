@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from engine.errors import InvalidArgument, Unavailable
+from engine.errors import Exhausted, InvalidArgument, Unavailable
 from engine.images.manifest import Descriptor
 from engine.locks import NamedLocks
 from engine.registry.errors import Transient
@@ -199,20 +199,20 @@ class LayerPull:
             if self._layers.has(plan.chain_id):
                 return
             try:
-                staged = self._layers.stage(self._packed_bytes(plan), plan.diff_id)
-            except InvalidArgument as error:
-                raise InvalidArgument(f"failed to register layer: {error}") from error
+                with self._content.open(plan.packed.digest) as file:
+                    staged = self._layers.stage(self._packed_bytes(plan, file), plan.diff_id)
+            except (InvalidArgument, Exhausted) as error:
+                raise type(error)(f"failed to register layer: {error}") from error
             self._layers.commit(staged, plan.chain_id, plan.parent)
 
-    def _packed_bytes(self, plan: LayerPlan) -> Iterator[bytes]:
+    def _packed_bytes(self, plan: LayerPlan, file: BinaryIO) -> Iterator[bytes]:
         teller = _Teller(self._news, "Extracting", plan)
         done = 0
-        with self._content.open(plan.packed.digest) as file:
-            while chunk := file.read(compression.CHUNK):
-                self._check()
-                done += len(chunk)
-                teller.tell(done)
-                yield chunk
+        while chunk := file.read(compression.CHUNK):
+            self._check()
+            done += len(chunk)
+            teller.tell(done)
+            yield chunk
 
 
 class _Teller:

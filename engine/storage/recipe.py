@@ -47,8 +47,10 @@ class RecipeWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """Write what is left and close the file."""
-        self._flush()
-        self._file.close()
+        try:
+            self._flush()
+        finally:
+            self._file.close()
 
     def _flush(self) -> None:
         if self._raw:

@@ -16,9 +16,13 @@ from typing import Any
 from engine.containers.model import Container
 from engine.events import Bus, Event
 from engine.images.store import ImageStore
+from engine.refs import Reference
+from engine.registry.client import Registries
+from engine.registry.transport import Transport
 from engine.services.gc import Garbage
 from engine.services.image_archives import ImageArchives
 from engine.services.images import Images
+from engine.services.pull import Pulls
 from engine.services.seed import Seed
 from engine.storage.content import Content
 from engine.storage.db import Database
@@ -26,7 +30,7 @@ from engine.storage.layers import Layers
 from engine.storage.models import METADATA
 from engine.storage.paths import Paths
 from engine.storage.snapshots.overlay import OverlaySnapshots
-from engine.values import Scope
+from engine.values import Progress, Scope
 from tests.fakes import tars
 
 SCOPE = Scope()
@@ -45,6 +49,7 @@ class Parts:
     images: Images
     archives: ImageArchives
     seed: Seed
+    pulls: Pulls
     bus: Bus
     containers: list[Container] = field(default_factory=list)
 
@@ -52,6 +57,10 @@ class Parts:
         """Load an archive and return the lines that `docker load` prints."""
         lines = [p.aux.get("stream") for p in self.archives.load(scope, io.BytesIO(archive))]
         return [str(line).strip() for line in lines if line]
+
+    def pull(self, name: str, platform: str = "", **auth: str) -> list[Progress]:
+        """Pull an image and return its progress."""
+        return list(self.pulls.pull(SCOPE, Reference.parse(name), platform, auth))
 
     def files(self) -> list[str]:
         """Return what is stored: blobs, partial downloads, layers, names relative to the engine's folder."""
@@ -62,7 +71,9 @@ class Parts:
 
 
 @contextmanager
-def opened(root: Path | None = None) -> Iterator[Parts]:
+def opened(
+    root: Path | None = None, *, certs_dir: Path = Path("/nonexistent"), mirrors: Sequence[str] = ()
+) -> Iterator[Parts]:
     """Open a store in `root` (it stays), or in a fresh folder that is deleted in the end."""
     folder = root or Path(tempfile.mkdtemp(prefix="berth-images-", dir="/var/tmp"))
     paths = Paths(folder / "data", folder / "run")
@@ -78,10 +89,13 @@ def opened(root: Path | None = None) -> Iterator[Parts]:
     images.set_container_lookup(lambda: containers)
     archives = ImageArchives(images, content, layers, garbage)
     seed = Seed(images, content, layers, garbage)
-    parts = Parts(paths, database, content, layers, snapshots, garbage, images, archives, seed, bus, containers)
+    registries = Registries(Transport(certs_dir, ()), mirrors)
+    pulls = Pulls(registries=registries, images=images, content=content, layers=layers, garbage=garbage)
+    parts = Parts(paths, database, content, layers, snapshots, garbage, images, archives, seed, pulls, bus, containers)
     try:
         yield parts
     finally:
+        registries.close()
         images.close()
         database.close()
         if root is None:
