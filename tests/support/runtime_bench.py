@@ -26,13 +26,13 @@ class Bench:
         self.root, self.rootfs = root, rootfs
         self.folders = Folders(root / "bundles", root / "exits", root / "crun")
         for folder in (self.folders.bundles, self.folders.exits, self.folders.state):
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
         self.cgroups = cgroups.detect()
         self.runtime = CrunRuntime(self.folders, crun.find_programs(self.folders.state), self.cgroups)
         self.notices: queue.Queue[ExitNotice] = queue.Queue()
         self.watcher = ConmonWatcher(self.folders.exits, self.folders.bundles, self.runtime)
         self.watcher.start(self.notices.put)
-        self.ids: list[str] = []
+        self.ids = [folder.name for folder in self.folders.bundles.iterdir()]
         self.monitors: list[int] = []
 
     def launch(self, argv: Sequence[str], *, tty: bool = False, stdin: bool = False, once: bool = False) -> Launch:
