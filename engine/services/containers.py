@@ -14,6 +14,7 @@ from engine.containers import restart, state
 from engine.containers.model import Container, HostConfig, RestartPolicy, Status
 from engine.containers.names import check_name
 from engine.containers.store import ContainerStore, name_conflict
+from engine.containers.validate import check_limits
 from engine.errors import BerthError, Conflict, InvalidArgument
 from engine.locks import NamedLocks
 from engine.runtime.base import Attachment, Runtime
@@ -160,6 +161,7 @@ class Containers:
             if container.state.status in (Status.REMOVING, Status.DEAD):
                 state.check_start(container)
             host = replace(container.host_config, **changes)
+            check_limits(host)
             if policy is not None:
                 restart.check_policy(policy, auto_remove=host.auto_remove)
                 host = replace(host, restart_policy=policy)

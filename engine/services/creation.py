@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 
 from engine import faults
 from engine.clock import now_ns
-from engine.containers import restart
 from engine.containers.merge import merge_config
 from engine.containers.model import Config, Container, HealthConfig, HostConfig
 from engine.containers.names import check_name, generate_name
-from engine.containers.signals import parse_signal
 from engine.containers.store import ContainerStore, name_conflict
+from engine.containers.validate import check_config
 from engine.errors import Conflict, InvalidArgument
 from engine.ids import new_id
 from engine.images.model import Image, ImageConfig
@@ -32,7 +31,6 @@ _log = logging.getLogger(__name__)
 
 _NAME_ATTEMPTS = 20
 _DEFAULT_SHM = 64 * 1024 * 1024
-_SMALLEST_MEMORY = 6 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ class Creation:
         check_platform(image, platform)
         merged = merge_config(config, image_config(image.config))
         host_config, warnings = self._normalise(host_config)
-        check(merged, host_config)
+        check_config(merged, host_config)
         wanted = self._reserve(scope, name)
         container_id = new_id()
         endpoints = self._networks.plan(scope, host_config, networking)
@@ -188,40 +186,6 @@ def check_platform(image: Image, platform: str | None) -> None:
             f"image with reference {image.id} was found but its platform ({image.os}/{image.architecture}) "
             f"does not match the specified platform ({platform})"
         )
-
-
-def check(config: Config, host: HostConfig) -> None:
-    """Raise InvalidArgument, with Docker's text, for values no container can have."""
-    if not (config.entrypoint or config.cmd):
-        raise InvalidArgument("no command specified")
-    if config.working_dir and not config.working_dir.startswith("/"):
-        raise InvalidArgument(
-            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
-        )
-    if config.stop_signal:
-        parse_signal(config.stop_signal)
-    for entry in config.env:
-        if not entry.partition("=")[0]:
-            raise InvalidArgument(f"invalid environment variable: {entry}")
-    restart.check_policy(host.restart_policy, auto_remove=host.auto_remove)
-    _check_resources(host)
-
-
-def _check_resources(host: HostConfig) -> None:
-    if 0 < host.memory < _SMALLEST_MEMORY:
-        raise InvalidArgument("Minimum memory limit allowed is 6MB")
-    if host.memory_swap > 0 and not host.memory:
-        raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")
-    if host.memory and 0 < host.memory_swap < host.memory:
-        raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if host.memory and host.memory_reservation > host.memory:
-        raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit, see usage")
-    if host.nano_cpus and (host.cpu_period or host.cpu_quota):
-        raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
-    if host.nano_cpus < 0 or host.memory < 0 or host.cpu_shares < 0:
-        raise InvalidArgument("HostConfig: NanoCpus, Memory and CpuShares must not be negative")
-    if not -1000 <= host.oom_score_adj <= 1000:
-        raise InvalidArgument(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
 
 
 def image_config(config: ImageConfig) -> Config:

@@ -44,9 +44,14 @@ def test_a_record_survives_a_restart_unchanged(database: Database, store: Contai
 
 def test_memory_follows_the_commit_and_not_a_failed_transaction(database: Database, store: ContainerStore) -> None:
     container = a_container()
-    with pytest.raises(RuntimeError), database.transaction() as transaction:
-        store.insert(transaction, container)
-        raise RuntimeError
+
+    def fail() -> None:
+        with database.transaction() as transaction:
+            store.insert(transaction, container)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert store.find(container.id) is None
     assert ContainerStore(database).all() == []
 
@@ -61,7 +66,8 @@ def test_events_reach_the_bus_after_the_commit_with_their_sequence(tmp_path: Pat
             transaction.record(Event("container", action, "x", "default"))
         assert subscription.get(timeout=0) is None
     first, second = subscription.get(timeout=1), subscription.get(timeout=1)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert (first.action, second.action, second.seq - first.seq) == ("create", "start", 1)
     database.close()
 
