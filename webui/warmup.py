@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 
 _PACKAGES = ("webui", "config", "engineio", "socketio", "flask", "werkzeug", "simple_websocket", "wsproto", "h11")
 _MODULES = (
+    "engineio.async_drivers.gevent", "engineio.async_drivers._websocket_wsgi",
     "encodings.ascii", "encodings.latin_1", "encodings.utf_8", "encodings.utf_8_sig", "http.cookies", "json.tool",
     "multiprocessing", "psycopg", "queue", "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite",
     "stringprep", "traceback", "linecache", "tempfile", "uuid", "zoneinfo",

@@ -1,7 +1,8 @@
 """Containers, images: a list kept equal to the engine's, told as a snapshot and then as differences.
 
 An event makes the rows it names be listed again, at the earliest 15 ms after it (a burst is one list) and at most
-ten times a second. Every 30 s all rows are compared: texts like "Up 3 minutes" age without an event.
+ten times a second. Every 30 s all rows are compared: texts like "Up 3 minutes" age without an event. Docker tells an
+event before its list knows (`die`), so rows of a host that isn't ours are listed once more a moment later.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _DEBOUNCE_S = 0.015
 _LEAST_GAP_S = 0.1
 _COMPARE_S = 30.0
 _RETRY_S = 0.5
+_ECHO_S = 0.4
 _MAX_NAMED = 50
 _HISTORY = 500
 _SILENT = ("exec_", "top", "attach", "detach", "resize", "archive-path", "export", "copy")
@@ -77,6 +79,7 @@ class ListSource(Source):
         self._seq = time.time_ns() // 1_000_000  # never one that a former source has given out
         self._history: deque[tuple[int, frozenset[str]]] = deque(maxlen=_HISTORY)
         self._named: set[str] = set()
+        self._echo: set[str] = set()
         self._all = True
         self._due = Event()
 
@@ -146,12 +149,20 @@ class ListSource(Source):
     def disconnected(self, reason: str) -> None:
         """Keep the rows: they are the last that is known; host health tells the rest."""
 
+    def _list_again(self, ids: set[str]) -> None:
+        self._echo |= ids
+        self._named |= ids
+        self._due.set()
+
     def _connected(self) -> bool:
         return self._all or bool(self._named)
 
     def _refresh(self) -> None:
         named, every = self._named, self._all or len(self._named) > _MAX_NAMED
+        fresh, self._echo = named - self._echo, set()
         self._named, self._all = set(), False
+        if fresh and not self._hosts.get(self._host).isolated:
+            gevent.spawn_later(_ECHO_S, self._list_again, fresh)
         query = dict(self._listing.query)
         if not every:
             query["filters"] = json.dumps({"id": sorted(named)})
