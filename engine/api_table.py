@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from config.settings import Settings
 from engine.api import (
     attach,
     containers,
@@ -23,14 +22,12 @@ from engine.api.router import Route
 from engine.api.wire import container as container_wire
 from engine.api.wire import image as image_wire
 from engine.api.wire import volume as volume_wire
+from engine.assembly import Assembly
 from engine.storage.paths import Paths
 from engine.values import Scope
 
-if TYPE_CHECKING:
-    from engine.assembly import Assembly
 
-
-def routes(parts: Assembly, settings: Settings, paths: Paths) -> list[Route]:
+def routes(parts: Assembly, paths: Paths) -> list[Route]:
     """Return every route: what is supported, and what is refused by name."""
     places = container_wire.Places(str(paths.containers), str(paths.netns), str(paths.snapshots), str(paths.rootfs))
     found = [

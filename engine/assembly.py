@@ -1,7 +1,6 @@
 """How the parts of the engine are put together. Read it top to bottom: nothing here decides, it only wires.
 
-`Assembly` makes every part and pushes its end on the daemon's stack; `recover` makes records and kernel agree;
-`application` is the whole Engine API.
+`Assembly` makes every part and pushes its end on the daemon's stack; `recover` makes records and kernel agree.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from config.settings import Settings
-from engine import api_table
-from engine.api.router import App, build_app
 from engine.containers.model import Container
 from engine.containers.store import ContainerStore
 from engine.events import Bus
@@ -230,7 +227,3 @@ class Assembly:
         if self._settings.seed_busybox:
             self.seed.ensure(Scope(actor="engine"))
         return due
-
-    def application(self) -> App:
-        """Return the Engine API over these parts."""
-        return build_app(api_table.routes(self, self._settings, self._paths), self._settings)

@@ -33,6 +33,7 @@ def run(settings: Settings) -> int:
         paths.ensure()
         with _only_instance(paths.run_root / "engine.pid"):
             enter_mount_namespace(paths.mount_namespace)
+            os.chdir(paths.run_root)  # conmon writes a file `oom` where it is: not into the host's root
             _serve(settings, paths)
     except (BerthError, OSError) as error:
         _log.debug("the engine failed", exc_info=True)

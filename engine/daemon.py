@@ -14,11 +14,13 @@ from typing import Self
 
 from config import contract
 from config.settings import Settings
+from engine.api.router import build_app
 from engine.api.server import Listen, Server
+from engine.api_table import routes
 from engine.assembly import Assembly
 from engine.containers.model import Container
 from engine.storage.paths import Paths
-from engine.values import Scope, Surface
+from engine.values import Surface
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class Daemon:
         """Open the state, make records and kernel agree, and serve."""
         assembly = Assembly(self._settings, self._paths, instance_name(self._settings), self._stack)
         due = assembly.recover()
-        server = Server(assembly.application(), self._listens())
+        server = Server(build_app(routes(assembly, self._paths), self._settings), self._listens())
         server.start()
         self._stack.callback(server.close)
         threading.Thread(target=self._after_start, args=(assembly, due), name="after-start", daemon=True).start()
@@ -78,6 +80,3 @@ def web_gid(user: str) -> int | None:
         except KeyError:
             _log.warning("user %s does not exist: the web tier can't reach the engine unless it runs as root", user)
             return None
-
-
-SYSTEM = Scope(namespace=contract.DEFAULT_NAMESPACE, actor="engine")

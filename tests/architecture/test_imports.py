@@ -32,6 +32,8 @@ FORBIDDEN_CALLS = {
     "popen",
 }  # fmt: skip
 """Functions of `os` that change or copy the whole process; the engine has threads."""
+ALLOWED_CALLS = {("cli.py", "chdir")}
+"""`cli.run` has one thread yet, and conmon writes its file `oom` wherever it is started from."""
 
 
 def sources(*roots: str) -> list[Path]:
@@ -81,7 +83,7 @@ def test_the_engine_changes_nothing_that_all_its_threads_share() -> None:
     for path in sources("engine"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
-                if node.attr in FORBIDDEN_CALLS:
+                if node.attr in FORBIDDEN_CALLS and (path.name, node.attr) not in ALLOWED_CALLS:
                     found.append(f"{path.relative_to(REPOSITORY)}:{node.lineno} os.{node.attr}")
             elif isinstance(node, ast.keyword) and (node.arg == "preexec_fn" or _is_shell(node)):
                 found.append(f"{path.relative_to(REPOSITORY)}:{node.value.lineno} {node.arg}=")
