@@ -60,6 +60,8 @@ ROWS: tuple[Row, ...] = (
     Row("BERTH_CERTS_DIR", "/etc/docker/certs.d", Path, "A folder for each registry (host:port) with its *.crt."),
     Row("BERTH_SEED_BUSYBOX", "true", _boolean, "Make a busybox image from the machine's own when no image is there."),
     Row("BERTH_SANDBOX_POOL", "8", int, "Network sandboxes kept ready for starts; 0: none."),
+    Row("BERTH_JOURNAL_DAYS", "90", int, "Days that events (docker events --since) are kept."),
+    Row("BERTH_JOURNAL_ROWS", "1000000", int, "Events kept at most."),
     Row("BERTH_MAX_BODY", "8388608", int, "Largest JSON request body, in bytes."),
 )
 
@@ -82,6 +84,8 @@ class Settings:
     certs_dir: Path
     seed_busybox: bool
     sandbox_pool: int
+    journal_days: int
+    journal_rows: int
     max_body: int
 
 

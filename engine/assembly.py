@@ -40,6 +40,7 @@ from engine.services.specs import Specs
 from engine.services.stats import Stats
 from engine.services.system import System
 from engine.services.top import Top
+from engine.services.upkeep import Upkeep
 from engine.services.usage_feed import UsageFeed
 from engine.services.volumes import Volumes
 from engine.services.waiters import Waiters
@@ -74,6 +75,10 @@ class Assembly:
         self._stack.callback(self.bus.close)
         self.locks = NamedLocks()
         self.journal = Journal(self.database, self.bus)
+        self.upkeep = Upkeep(
+            self.database, journal_days=self._settings.journal_days, journal_rows=self._settings.journal_rows
+        )
+        self._stack.callback(self.upkeep.close)
         self.store = ContainerStore(self.database)
         self.snapshots = OverlaySnapshots(self._paths)
 
@@ -224,6 +229,7 @@ class Assembly:
         self.execs.recover(running)
         for container in running:
             self.health.observe(container)
+        self.upkeep.start()
         if self._settings.seed_busybox:
             self.seed.ensure(Scope(actor="engine"))
         return due
