@@ -48,6 +48,8 @@ class PortBinding:
     host_port: int = 0
     host_port_end: int = 0
     """Last port of a range to choose from; 0: no range."""
+    host_port_text: str = field(default="", compare=False)
+    """HostPort as it was asked for: Docker tells "0" from ""."""
 
     @property
     def key(self) -> str:

@@ -39,7 +39,8 @@ def parse_bindings(fields: Fields, name: str) -> tuple[PortBinding, ...]:
     for key in fields.raw(name) or {}:
         port, protocol = parse_port(key)
         for entry in table.tables(key):
-            first, last = _host_ports(entry.text("HostPort"))
+            text = entry.text("HostPort")
+            first, last = _host_ports(text)
             bindings.append(
                 PortBinding(
                     container_port=port,
@@ -47,6 +48,7 @@ def parse_bindings(fields: Fields, name: str) -> tuple[PortBinding, ...]:
                     host_ip=_address(entry.text("HostIp"), entry.name_of("HostIp")),
                     host_port=first,
                     host_port_end=last,
+                    host_port_text=text,
                 )
             )
     return tuple(bindings)
@@ -82,8 +84,8 @@ def render_bindings(bindings: Iterable[PortBinding]) -> dict[str, Any]:
     """Return PortBindings as asked for."""
     found: dict[str, Any] = {}
     for binding in bindings:
-        port = str(binding.host_port) if binding.host_port else ""
-        if binding.host_port_end:
+        port = binding.host_port_text or (str(binding.host_port) if binding.host_port else "")
+        if binding.host_port_end and not binding.host_port_text:
             port = f"{binding.host_port}-{binding.host_port_end}"
         found.setdefault(binding.key, []).append({"HostIp": binding.host_ip, "HostPort": port})
     return found
