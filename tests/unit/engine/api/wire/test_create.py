@@ -178,7 +178,8 @@ def test_link_local_addresses_are_refused_by_name():
 def test_host_config_comes_back_as_it_was_sent():
     sent = {
         "Binds": ["/a:/b"], "Memory": 7340032, "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}],
-        "53/udp": [{"HostIp": "", "HostPort": "5300-5310"}], "54/udp": [{"HostIp": "", "HostPort": "0"}]}, "CapAdd": ["ALL"], "PidsLimit": 5, "Init": False,
+        "53/udp": [{"HostIp": "", "HostPort": "5300-5310"}], "54/udp": [{"HostIp": "", "HostPort": "0"}]},
+        "CapAdd": ["ALL"], "PidsLimit": 5, "Init": False,
         "Tmpfs": {"/x": ""}, "LogConfig": {"Type": "local", "Config": {"max-size": "1m"}}, "NetworkMode": "host",
         "Devices": [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/n", "CgroupPermissions": "r"}],
         "Mounts": [{"Type": "volume", "Source": "v", "Target": "/v", "ReadOnly": True,
