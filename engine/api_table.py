@@ -48,7 +48,7 @@ def routes(parts: Assembly, paths: Paths) -> list[Route]:
 
 def _usage(parts: Assembly) -> system.Usage:
     def image_rows(scope: Scope) -> list[dict[str, Any]]:
-        return [image_wire.render_summary(view) for view in parts.images.list_(scope)]
+        return [image_wire.render_summary(view) for view in parts.images.list_(scope, shared=True)]
 
     def volume_rows(scope: Scope) -> list[dict[str, Any]]:
         found = parts.volumes.list_(scope)
