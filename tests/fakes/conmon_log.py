@@ -1,6 +1,6 @@
 """Writes logs as conmon does, and says by the plainest means what reading them must give.
 
-The writer is held to the real one by tests/root/test_logs.py: it cuts what a container wrote into reads of at most
+The writer is held to the real one by tests/root/test_cli_logs.py: it cuts what a container wrote into reads of at most
 8192 bytes, each read into lines, and marks the last one `P` where it does not end in a newline.
 """
 
