@@ -5,18 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 
-from sqlalchemy import delete, func, select
-
 from engine.clock import now_ns
 from engine.storage.db import Database
-from engine.storage.models import JOURNAL
+from engine.storage.journal_trim import trim_journal
 
 _log = logging.getLogger(__name__)
 
 _DAY_NS = 24 * 3600 * 1_000_000_000
 _EVERY_SECONDS = 3600.0
-_CHUNK = 2_000
-"""Rows deleted in one transaction: a start never waits long for it."""
 
 
 class Upkeep:
@@ -49,28 +45,10 @@ class Upkeep:
                 _log.exception("upkeep failed; it is tried again in an hour")
 
     def trim_journal(self) -> int:
-        """Drop events older than the days kept, and the oldest above the number kept; return how many.
-
-        The newest event always stays, so that sequence numbers go on from it.
-        """
-        newest = self._database.read(select(func.max(JOURNAL.c.seq)))[0][0] or 0
-        oldest_kept = now_ns() - self._days * _DAY_NS
-        removed = 0
-        while not self._stop.is_set():
-            doomed = self._doomed(newest, oldest_kept)
-            if not doomed:
-                break
-            with self._database.transaction() as transaction:
-                transaction.execute(delete(JOURNAL).where(JOURNAL.c.seq.in_(doomed)))
-            removed += len(doomed)
-        return removed
-
-    def _doomed(self, newest: int, oldest_kept_ns: int) -> list[int]:
-        statement = (
-            select(JOURNAL.c.seq)
-            .where((JOURNAL.c.seq <= newest - self._rows) | (JOURNAL.c.time_ns < oldest_kept_ns))
-            .where(JOURNAL.c.seq < newest)
-            .order_by(JOURNAL.c.seq)
-            .limit(_CHUNK)
+        """Drop the events that are too old or too many; return how many."""
+        return trim_journal(
+            self._database,
+            oldest_kept_ns=now_ns() - self._days * _DAY_NS,
+            rows_kept=self._rows,
+            stop=self._stop.is_set,
         )
-        return [int(row.seq) for row in self._database.read(statement)]
