@@ -29,7 +29,12 @@ def configure(level: str) -> None:
     """Send every logger's records of `level` (a name of the logging module) and above to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(KeyValueFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(_is_ours_or_serious)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("pyroute2").setLevel(max(root.level, logging.WARNING))  # a line for each netlink message
+
+
+def _is_ours_or_serious(record: logging.LogRecord) -> bool:
+    """Keep libraries' chatter out: a line for each netlink message helps nobody."""
+    return record.levelno >= logging.WARNING or not record.name.startswith(("pyroute2", "asyncio", "alembic"))

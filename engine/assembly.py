@@ -165,6 +165,7 @@ class Assembly:
             waiters=self.waiters,
             attach_points=attach_points,
             mount_events=self.volumes.mount_events,
+            memory_bounds=lambda container: self.cgroups.memory_bounds(self.specs.cgroup(container)),
         )
         self._stack.callback(self.lifecycle.close)
         self._stack.callback(self.watcher.close)

@@ -22,6 +22,8 @@ from engine.kernel import proc
 ROOT = Path("/sys/fs/cgroup")
 _V2_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 _SETTLE_SECONDS = 5.0
+_UNLIMITED = 1 << 62
+"""v1 shows no limit as the largest multiple of the page size."""
 
 
 class Mode(Enum):
@@ -113,6 +115,38 @@ class Cgroups:
             wanted = " ".join(f"+{word}" for word in _V2_CONTROLLERS if word in offered)
             if wanted:
                 (folder / "cgroup.subtree_control").write_text(wanted)
+
+    def prepare_parent(self, name: str) -> None:
+        """Make the parent of a cgroup, and have its children take over its cpuset as they are made (v1).
+
+        An OCI runtime else copies the cpuset by hand, with a wait for the kernel's migration queue.
+        """
+        parent = str(Path(name).parent)
+        if self.is_v2:
+            Path(f"{self.roots()[0]}{parent}").mkdir(parents=True, exist_ok=True)
+            return
+        root = self.hierarchies.get("cpuset")
+        if root is None:
+            return
+        for folder in [*reversed(Path(parent).parents), Path(parent)]:
+            path = Path(f"{root}{folder}")
+            path.mkdir(exist_ok=True)
+            _write(f"{path}/cgroup.clone_children", "1")
+            for file in ("cpuset.cpus", "cpuset.mems"):
+                if not (path / file).read_text().strip():
+                    (path / file).write_text((path.parent / file).read_text())
+
+    def warm(self) -> None:
+        """Move this process to where it is: the next move of a process, by anyone, need not wait for the kernel.
+
+        The first move after 20 ms of rest waits for an RCU grace period (10 ms, rcu_sync of the threadgroup lock);
+        who knows that a container is about to start can have that wait begin earlier. Blocks as long; no lock held.
+        """
+        controller = next((word for word in ("name=systemd", "pids", "memory") if word in self.hierarchies), None)
+        if controller is None:
+            return
+        own = proc.cgroup_of(os.getpid()).get("" if self.is_v2 else controller, "/")
+        _write(f"{self.hierarchies[controller]}{own.rstrip('/')}/cgroup.procs", str(os.getpid()))
 
     def pids(self, name: str) -> list[int]:
         """Return the processes of a cgroup and of the ones below it."""
@@ -209,6 +243,13 @@ class Cgroups:
             pids=has("pids"),
             block_weight=any((block / name).exists() for name in ("blkio.weight", "blkio.bfq.weight")),
         )
+
+    def memory_bounds(self, name: str) -> tuple[int, int]:
+        """Return (limit, peak) of a cgroup's memory in bytes; 0 for what is not limited or not told."""
+        files = ("memory.max", "memory.peak") if self.is_v2 else ("memory.limit_in_bytes", "memory.max_usage_in_bytes")
+        texts = [self.read(name, "memory", file).strip() for file in files]
+        limit, peak = (int(text) if text.isdigit() else 0 for text in texts)
+        return (limit if limit < _UNLIMITED else 0), peak
 
     def adopt(self, name: str, pid: int) -> None:
         """Move a process into a cgroup of the process-tracking hierarchy (systemd's on v1), made if need be."""

@@ -57,6 +57,7 @@ class Lifecycle:
         waiters: Waiters,
         attach_points: AttachPoints,
         mount_events: Callable[[Container, str], Iterable[Event]],
+        memory_bounds: Callable[[Container], tuple[int, int]],
     ) -> None:
         self._database = database
         self._store = store
@@ -67,6 +68,7 @@ class Lifecycle:
         self._waiters = waiters
         self._attach_points = attach_points
         self._mount_events = mount_events
+        self._memory_bounds = memory_bounds
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="exit")
         self._timers = RestartTimers(self._restart_now)
         self._closed = False
@@ -332,7 +334,9 @@ class Lifecycle:
         with self._database.transaction() as transaction:
             self._store.save(transaction, ended)
             if notice.oom_killed:
-                transaction.record(container_event(ended, "oom", by=_ENGINE))
+                limit, peak = self._memory_bounds(container)
+                bounds = {"memoryLimit": str(limit), "memoryPeak": str(peak)}
+                transaction.record(container_event(ended, "oom", by=_ENGINE, extra=bounds))
             transaction.record(container_event(ended, "die", by=_ENGINE, extra=extra))
             for event in self._mount_events(ended, "unmount"):
                 transaction.record(event)
