@@ -8,7 +8,8 @@ from engine.logs.drivers.k8s_file import Lines
 from engine.logs.files import LogFiles, Segment
 from engine.logs.model import LogQuery
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+"""About a socket's buffer: the client reads one while the next is made."""
 
 
 class LogReader:
@@ -105,7 +106,7 @@ class LogReader:
         data = segment.read(self._offset, count) if count > 0 else b""
         cut = data.rfind(b"\n") + 1
         if cut == 0 and len(data) == _BLOCK:
-            self._offset += len(data)  # a MiB without a line: nothing that conmon wrote
+            self._offset += len(data)  # so much without a line: nothing that conmon wrote
             return self._block()
         self._offset += cut
         return data if cut == len(data) else data[:cut]

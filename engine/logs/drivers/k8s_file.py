@@ -7,7 +7,7 @@
 conmon writes what one read(2) gave it: a piece that did not end in a newline is `P`, and the same stream's next line
 goes on with it. The head of a line is always 45 bytes; a text holds no newline and may hold any other byte. Whole lines
 keep the head of their first piece, so that everything after `Joiner` sees one fixed shape. Hot: every byte of every log
-passes through here, in blocks of a MiB.
+passes through here, in large blocks.
 """
 
 from __future__ import annotations
