@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -75,3 +76,20 @@ def test_files_are_read(machine: Cgroups, name: str) -> None:
     file = "memory.current" if machine.is_v2 else "memory.usage_in_bytes"
     assert machine.read(name, "memory", file).strip().isdigit()
     assert machine.oom_kills(name) == 0
+
+
+def test_children_of_a_prepared_parent_have_a_cpuset(machine: Cgroups, name: str) -> None:
+    machine.prepare_parent(name + "/sub/leaf")
+    if machine.is_v2:
+        assert machine.exists(name + "/sub")
+        return
+    leaf = machine.path(name + "/sub/leaf", "cpuset")
+    leaf.mkdir()
+    assert (leaf / "cpuset.cpus").read_text() == (machine.hierarchies["cpuset"] / "cpuset.cpus").read_text()
+    assert (leaf / "cpuset.mems").read_text().strip()
+
+
+def test_warming_leaves_the_process_where_it_is(machine: Cgroups) -> None:
+    before = proc.cgroup_of(os.getpid())
+    machine.warm()
+    assert proc.cgroup_of(os.getpid()) == before
