@@ -16,6 +16,7 @@ thing an engine does. It changes the working directory to `/` (setns does): make
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -59,21 +60,39 @@ def drop_mount_namespace(pin: Path) -> None:
 def _create(pin: Path) -> None:
     _prepare_folder(pin)
     host = os.open(_SELF, os.O_RDONLY | os.O_CLOEXEC)
+    cpus = os.sched_getaffinity(0)
     try:
-        syscalls.unshare(Namespace.MOUNT)
-        syscalls.mount("none", "/", flags=MountFlag.REC | MountFlag.SLAVE)
-        hide_unified_cgroup()
-        ours = os.open(_SELF, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _record(pin).write_text(_identity(os.fstat(ours)))
-            # Only the host's side may hold the pin: a namespace can't be mounted within itself.
-            syscalls.setns(host, Namespace.MOUNT)
-            syscalls.mount(f"/proc/self/fd/{ours}", pin, flags=MountFlag.BIND)
-            syscalls.setns(ours, Namespace.MOUNT)
-        finally:
-            os.close(ours)
+        # The kernel pins a younger namespace in an older one only (EINVAL, mnt_ns_loop), and goes by ids that it
+        # hands out in batches for each CPU (6.18): where one CPU gave an id that is too low, another has a higher.
+        for allowed in [cpus, *({cpu} for cpu in sorted(cpus))]:
+            os.sched_setaffinity(0, allowed)
+            if _try_create(pin, host):
+                return
     finally:
+        os.sched_setaffinity(0, cpus)
         os.close(host)
+    raise Internal(f"the kernel refuses to pin a mount namespace at {pin}")
+
+
+def _try_create(pin: Path, host: int) -> bool:
+    syscalls.unshare(Namespace.MOUNT)
+    syscalls.mount("none", "/", flags=MountFlag.REC | MountFlag.SLAVE)
+    hide_unified_cgroup()
+    ours = os.open(_SELF, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Only the host's side may hold the pin: a namespace can't be mounted within itself.
+        syscalls.setns(host, Namespace.MOUNT)
+        try:
+            syscalls.mount(f"/proc/self/fd/{ours}", pin, flags=MountFlag.BIND)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                return False
+            raise
+        _record(pin).write_text(_identity(os.fstat(ours)))
+        syscalls.setns(ours, Namespace.MOUNT)
+    finally:
+        os.close(ours)
+    return True
 
 
 def _prepare_folder(pin: Path) -> None:

@@ -76,6 +76,10 @@ class CrunRuntime:
         self._parents: set[str] = set()
         self._warmer = Warmer(cgroups.warm)
 
+    def close(self) -> None:
+        """End the runtime's own thread; containers go on."""
+        self._warmer.close()
+
     @property
     def loads_bpf(self) -> bool:
         """Whether the runtime takes a compiled system call filter (crun's annotation)."""

@@ -19,26 +19,36 @@ class Warmer:
         self._work = work
         self._wanted = threading.Condition()
         self._asked = False
-        self._running = False
+        self._thread: threading.Thread | None = None
+        self._closed = False
         self._last = 0.0
 
     def warm(self) -> None:
         """Ask for it; never blocks."""
         with self._wanted:
-            if self._asked or time.monotonic() - self._last < _FRESH_SECONDS:
+            if self._asked or self._closed or time.monotonic() - self._last < _FRESH_SECONDS:
                 return
             self._asked = True
-            if self._running:
-                self._wanted.notify()
-                return
-            self._running = True
-        threading.Thread(target=self._run, name="warmer", daemon=True).start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="warmer", daemon=True)
+                self._thread.start()
+            self._wanted.notify()
+
+    def close(self) -> None:
+        """End the thread, after the run that is under way."""
+        with self._wanted:
+            self._closed = True
+            thread = self._thread
+            self._wanted.notify()
+        if thread is not None:
+            thread.join()
 
     def _run(self) -> None:
         while True:
             with self._wanted:
-                if not self._wanted.wait_for(lambda: self._asked, _IDLE_SECONDS):
-                    self._running = False
+                asked = self._wanted.wait_for(lambda: self._asked or self._closed, _IDLE_SECONDS)
+                if not asked or self._closed:
+                    self._thread = None
                     return
             try:
                 self._work()

@@ -73,6 +73,7 @@ class Bench:
             self.runtime.delete(container_id)
         until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in self.monitors))
         self.watcher.close()
+        self.runtime.close()
         self.cgroups.remove("/berth/h1contract")
 
 

@@ -12,15 +12,15 @@ from tests.fakes import busybox
 from tests.support.runtime_bench import Bench, private_mounts
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def busybox_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A busybox root."""
     return busybox.make_rootfs(tmp_path_factory.mktemp("rootfs"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def own_mounts() -> Iterator[None]:
-    """Run the package's tests in a private mount namespace."""
+    """Run the module's tests in a private mount namespace."""
     with private_mounts():
         yield
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from engine.runtime.warmer import Warmer
 
 
@@ -22,6 +24,7 @@ def test_many_askers_cause_one_run_and_do_not_wait() -> None:
     for _ in range(5):
         warmer.warm()
     go_on.set()
+    warmer.close()
     assert len(runs) == 1
     assert runs[0] is not threading.current_thread()
 
@@ -41,5 +44,13 @@ def test_failure_is_survived_and_it_is_done_again_later() -> None:
         pause.wait(0.005)
         warmer.warm()
         if done.acquire(blocking=False):
+            warmer.close()
             return
     raise AssertionError("it was not done a second time")
+
+
+def test_closed_warmer_does_nothing() -> None:
+    warmer = Warmer(lambda: pytest.fail("worked"))
+    warmer.close()
+    warmer.warm()
+    warmer.close()
