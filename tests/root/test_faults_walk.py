@@ -36,7 +36,7 @@ class Ground:
     def held(self) -> Iterator[Instance]:
         """Give the instance for one test, which stops what it starts."""
         if self._instance is None:
-            self._instance = Instance(BERTH_SEED_BUSYBOX="false", BERTH_SANDBOX_POOL="2")
+            self._instance = Instance(BERTH_SEED_BUSYBOX="false", BERTH_SANDBOX_POOL="1")
         instance = self._instance
         try:
             yield instance

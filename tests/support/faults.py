@@ -111,7 +111,9 @@ def _sandboxes(instance: Instance, running: set[str], api: Api) -> Iterator[str]
     for container in running:
         shown = api.ok("GET", f"/containers/{container}/json")
         used += shown["HostConfig"]["NetworkMode"] != "host"
-    allowed = used + int(instance.settings["BERTH_SANDBOX_POOL"])
+    # The pool keeps some ready for each bridge network, and some for containers without one.
+    bridges = sum(network["Driver"] == "bridge" for network in api.ok("GET", "/networks"))
+    allowed = used + int(instance.settings["BERTH_SANDBOX_POOL"]) * (1 + bridges)
     names = [entry.name for entry in (instance.run_root / "netns").iterdir()]
     if len(names) > allowed:
         yield f"{len(names)} network namespaces, at most {allowed} have a use: {names}"
