@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.api import (
     attach,
+    commit,
     containers,
     events,
     execs,
@@ -37,6 +38,7 @@ def routes(parts: Assembly, paths: Paths) -> list[Route]:
         *logs.routes(parts.logs, parts.store.get),
         *stats.routes(parts.stats, parts.usage, parts.top, parts.store.get),
         *files.routes(parts.files),
+        *commit.routes(parts.commits),
         *images.routes(parts.images, parts.image_archives, parts.pulls),
         *networks.routes(parts.networks),
         *volumes.routes(parts.volumes),

@@ -19,6 +19,7 @@ from engine.registry.transport import Transport
 from engine.runtime import crun
 from engine.runtime.watcher import ConmonWatcher
 from engine.services.attach import AttachPoints
+from engine.services.commit import Commits
 from engine.services.container_files import ContainerFiles
 from engine.services.containers import Containers
 from engine.services.creation import Creation
@@ -116,7 +117,9 @@ class Assembly:
     def _processes(self) -> None:
         folders = crun.Folders(self._paths.bundles, self._paths.exits, self._paths.crun)
         self.cgroups = cgroups.detect()
-        self.runtime = crun.CrunRuntime(folders, crun.find_programs(self._paths.crun), self.cgroups)
+        programs = crun.seal_runtime(crun.find_programs(self._paths.crun), self._paths.run_root / "bin")
+        self.runtime = crun.CrunRuntime(folders, programs, self.cgroups)
+        self._stack.callback(self.runtime.close)
         self.watcher = ConmonWatcher(self._paths.exits, self._paths.bundles, self.runtime)
         self.logs = Logs(self._paths, find=self.store.find, reopen=self.runtime.reopen_log)
         self._stack.callback(self.logs.close)
@@ -181,6 +184,7 @@ class Assembly:
             snapshots=self.snapshots,
             logs=self.logs,
             private_cgroups=self.cgroups.is_v2,
+            warm=self.runtime.warm,
         )
         self.containers = Containers(
             database=self.database,
@@ -198,6 +202,17 @@ class Assembly:
         self.networks.set_containers(self.containers)
         self.files = ContainerFiles(
             database=self.database, store=self.store, locks=self.locks, paths=self._paths, snapshots=self.snapshots
+        )
+        self.commits = Commits(
+            database=self.database,
+            store=self.store,
+            locks=self.locks,
+            runtime=self.runtime,
+            snapshots=self.snapshots,
+            images=self.images,
+            content=self.content,
+            layers=self.layers,
+            garbage=self.garbage,
         )
         self.execs = Execs(self.database, self.containers, self.runtime, self.watcher, self.specs.process)
         self._stack.callback(self.execs.close)

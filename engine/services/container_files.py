@@ -167,7 +167,7 @@ def _open_tree(path: Path, container: Container) -> int:
 
 def _mount_of(container: Container, path: str) -> MountPoint | None:
     """Return the innermost mount of the container that `path` lies in, judged by its words."""
-    clean = os.path.normpath("/" + path)
+    clean = os.path.normpath("/" + path.lstrip("/"))
     inside = [
         mount
         for mount in container.mounts

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from engine.errors import InvalidArgument, NotFound
 from engine.kernel import syscalls
+from engine.storage.changes import is_mount_point
 
 _CHUNK = 1 << 20
 _IN_ROOT = syscalls.Resolve.IN_ROOT | syscalls.Resolve.NO_MAGICLINKS
@@ -92,6 +93,14 @@ def pack(root_fd: int, path: str, name: str) -> Iterator[bytes]:
         os.close(top)
 
 
+def pack_layer(upper_fd: int) -> Iterator[bytes]:
+    """Yield the files of an overlay's upper folder as an OCI layer: its whiteouts as `.wh.` entries, no root entry.
+
+    Source: OCI image spec, layer.md, "Representing Changes".
+    """
+    yield from _gathered(_LayerPacker().below(upper_fd, ""))
+
+
 def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Join small pieces, and end the tar."""
     waiting: list[bytes] = []
@@ -121,9 +130,10 @@ class _Packer:
         if member.isreg() and member.size:
             yield from _content(fd, member.size)
         elif member.isdir():
-            yield from self._below(fd, name)
+            yield from self.below(fd, name)
 
-    def _below(self, fd: int, name: str) -> Iterator[bytes]:
+    def below(self, fd: int, name: str) -> Iterator[bytes]:
+        """Yield the entries of what a folder holds, sorted by name."""
         listing = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             children = sorted(os.listdir(listing))
@@ -135,7 +145,7 @@ class _Packer:
             except FileNotFoundError:
                 continue
             try:
-                yield from self.add(inner, f"{name}/{child}")
+                yield from self.add(inner, f"{name}/{child}" if name else child)
             finally:
                 os.close(inner)
 
@@ -162,6 +172,49 @@ class _Packer:
         else:
             return None
         return member
+
+
+class _LayerPacker(_Packer):
+    """Renders overlayfs's marks as those of a layer."""
+
+    def add(self, fd: int, name: str) -> Iterator[bytes]:
+        """See `_Packer.add`."""
+        info = os.fstat(fd)
+        if is_mount_point(f"/{name}", info):
+            return
+        if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+            folder, slash, base = name.rpartition("/")
+            yield tarfile.TarInfo(f"{folder}{slash}.wh.{base}").tobuf(tarfile.PAX_FORMAT)
+        else:
+            yield from super().add(fd, name)
+
+    def below(self, fd: int, name: str) -> Iterator[bytes]:
+        """See `_Packer.below`."""
+        if name and _is_opaque(fd):
+            yield tarfile.TarInfo(f"{name}/.wh..wh..opq").tobuf(tarfile.PAX_FORMAT)
+        yield from super().below(fd, name)
+
+    def _member(self, fd: int, info: os.stat_result, name: str) -> tarfile.TarInfo | None:
+        member = super()._member(fd, info, name)
+        if member is not None and member.isreg():
+            member.pax_headers = {f"SCHILY.xattr.{key}": value for key, value in _xattrs(fd)}
+        return member
+
+
+def _is_opaque(fd: int) -> bool:
+    try:
+        return os.getxattr(f"/proc/self/fd/{fd}", "trusted.overlay.opaque") == b"y"
+    except OSError:
+        return False
+
+
+def _xattrs(fd: int) -> Iterator[tuple[str, str]]:
+    """Yield the attributes that a layer keeps: file capabilities, and users' own where they are text."""
+    path = f"/proc/self/fd/{fd}"
+    for key in os.listxattr(path):
+        if key == "security.capability" or key.startswith("user."):
+            # pax headers are UTF-8; bytes that are not pass through tarfile as surrogates.
+            yield key, os.getxattr(path, key).decode("utf-8", "surrogateescape")
 
 
 def _content(fd: int, size: int) -> Iterator[bytes]:

@@ -10,6 +10,8 @@ from enum import IntEnum
 from pathlib import Path
 
 _OPAQUE = "trusted.overlay.opaque"
+MOUNT_POINTS = frozenset(f"/{path}" for path in "etc/hostname etc/hosts etc/resolv.conf dev proc sys".split())
+"""What the runtime makes to mount on, where the image has none: empty, and no change of the container's."""
 
 
 class Kind(IntEnum):
@@ -43,6 +45,8 @@ def _walk(upper: Path, lowers: Sequence[Path], folder: str) -> Iterator[Change]:
             path = f"{folder}/{entry.name}"
             info = entry.stat(follow_symlinks=False)
             below = _lowest_view(lowers, path)
+            if below is None and is_mount_point(path, info):
+                continue
             if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
                 if below is not None:
                     yield Change(Kind.DELETED, path)
@@ -56,6 +60,13 @@ def _walk(upper: Path, lowers: Sequence[Path], folder: str) -> Iterator[Change]:
                 yield Change(Kind.MODIFIED, path)
 
 
+def is_mount_point(path: str, info: os.stat_result) -> bool:
+    """Say whether `path` (absolute in the container) is one of MOUNT_POINTS as the runtime makes them."""
+    if path not in MOUNT_POINTS:
+        return False
+    return stat.S_ISDIR(info.st_mode) or (stat.S_ISREG(info.st_mode) and info.st_size == 0)
+
+
 def _folder(upper: Path, lowers: Sequence[Path], path: str, below: os.stat_result) -> Iterator[Change]:
     inner = list(_walk(upper, lowers, path))
     mine = upper / path.lstrip("/")
@@ -65,13 +76,9 @@ def _folder(upper: Path, lowers: Sequence[Path], path: str, below: os.stat_resul
             Change(Kind.DELETED, f"{path}/{name}") for name in sorted(_names_below(lowers, path)) if name not in present
         ]
     now = mine.lstat()
-    same = (now.st_mode, now.st_uid, now.st_gid, now.st_mtime_ns) == (
-        below.st_mode,
-        below.st_uid,
-        below.st_gid,
-        below.st_mtime_ns,
-    )
-    if inner or not same:
+    same = (now.st_mode, now.st_uid, now.st_gid) == (below.st_mode, below.st_uid, below.st_gid)
+    held = any(is_mount_point(f"{path}/{name}", (mine / name).lstat()) for name in os.listdir(mine))
+    if inner or not same or (now.st_mtime_ns != below.st_mtime_ns and not held):
         yield Change(Kind.MODIFIED, path)
     yield from inner
 

@@ -131,3 +131,10 @@ def test_a_file_that_shrinks_while_it_is_read_leaves_a_whole_tar(tree: int, tmp_
     first = next(pieces)
     big.write_bytes(b"")
     assert members(first + b"".join(pieces))["big"].size == 3 << 20
+
+
+def test_what_the_runtime_made_to_mount_on_is_no_change(snapshots: OverlaySnapshots) -> None:
+    root = snapshots.mount("c")
+    (root / "etc/hosts").touch()
+    (root / "proc").mkdir()
+    assert list_changes(snapshots.upper("c"), lowers(snapshots)) == []
