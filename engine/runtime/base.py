@@ -95,6 +95,9 @@ class Executed:
 class Runtime(Protocol):
     """See the module's text for states and promises. A failure of the programs is RuntimeFailed, in Docker's words."""
 
+    def warm(self) -> None:
+        """Say that a process will be started within some 20 ms, so that slow work of the kernel begins now."""
+
     def create(self, launch: Launch) -> Created:
         """Start the monitor and the container's first process, up to its exec; on failure nothing is left behind."""
 

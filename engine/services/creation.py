@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -55,6 +55,7 @@ class Creation:
         snapshots: Snapshotter,
         logs: Logs,
         private_cgroups: bool,
+        warm: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._store = store
@@ -64,6 +65,7 @@ class Creation:
         self._snapshots = snapshots
         self._logs = logs
         self._private_cgroups = private_cgroups
+        self._warm = warm
 
     def create(
         self,
@@ -77,6 +79,7 @@ class Creation:
         """Make a container and return its id. The image must be there: NotFound says which one is not."""
         if not config.image:
             raise InvalidArgument("Config.Image: an image is required to create a container")
+        self._warm()
         image = self._images.get(scope, config.image)
         check_platform(image, platform)
         merged = merge_config(config, image_config(image.config))

@@ -50,6 +50,7 @@ class Launcher:
 
     def launch(self, container: Container, undo: ExitStack) -> Container:
         """Start the container's process; return the record with what it got. `undo` takes it all back."""
+        self._runtime.warm()
         rootfs = self._snapshots.mount(container.id)
         undo.callback(self._snapshots.unmount, container.id)
         faults.point("start.after-rootfs")
