@@ -132,6 +132,7 @@ class _cutting_proxy:  # noqa: N801 - used as a context manager
         self._cuts = 2
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
+        self._open: list[socket.socket] = []
 
     def __enter__(self) -> int:
         self._start(self._accept)
@@ -139,8 +140,9 @@ class _cutting_proxy:  # noqa: N801 - used as a context manager
         return port
 
     def __exit__(self, *_exc: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        for end in (self._listener, *self._open):
+            _shut(end)
+            end.close()
         for thread in self._threads:
             thread.join(15)
 
@@ -156,6 +158,7 @@ class _cutting_proxy:  # noqa: N801 - used as a context manager
             except OSError:
                 return
             upstream = socket.create_connection(self._target)
+            self._open += [client, upstream]
             self._start(self._pump, client, upstream, None)
             self._start(self._pump, upstream, client, self._after)
 
@@ -170,14 +173,15 @@ class _cutting_proxy:  # noqa: N801 - used as a context manager
                 sink.sendall(data)
         except OSError:
             pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        if limit is not None:
-            source.close()
-            sink.close()
+        _shut(source)
+        _shut(sink)
+
+
+def _shut(end: socket.socket) -> None:
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it is
 
 
 def _random_layer(name: str) -> bytes:

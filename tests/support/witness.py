@@ -7,6 +7,7 @@ so a test sees the engine's own timing. Bodies over a limit and hijacked streams
 from __future__ import annotations
 
 import io
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -64,7 +65,10 @@ class Witness:
             down = threading.Thread(target=_copy, args=(upstream, client, answered), daemon=True)
             down.start()
             _copy(client, upstream, asked)
-            down.join()
+            while down.is_alive():
+                down.join(0.05)
+                if _is_gone(client):
+                    _cut(upstream)  # a relay that only passes the half-close on would hide the end from the engine
         except OSError:
             pass
         finally:
@@ -140,6 +144,13 @@ def _copy(source: socket.socket, target: socket.socket, kept: bytearray) -> None
     except OSError:
         _cut(source)
         _cut(target)
+
+
+def _is_gone(client: socket.socket) -> bool:
+    """Return whether the client has closed, not only shut down its sending side (a hang-up on unix sockets)."""
+    watch = select.poll()
+    watch.register(client, 0)
+    return any(event & select.POLLHUP for _, event in watch.poll(0))
 
 
 def _cut(connection: socket.socket) -> None:
