@@ -48,7 +48,7 @@ def described(root: Path) -> dict[str, tuple[object, ...]]:
             is_file, is_link = stat.S_ISREG(info.st_mode), stat.S_ISLNK(info.st_mode)
             found[os.path.relpath(path, root)] = (
                 info.st_mode, info.st_uid, info.st_gid, info.st_rdev,
-                info.st_size if is_file else 0, info.st_nlink if is_file else 0, 
+                info.st_size if is_file else 0, info.st_nlink if is_file else 0,
                 os.readlink(path) if is_link else "",
                 "security.capability" in os.listxattr(path, follow_symlinks=False),
             )  # fmt: skip
