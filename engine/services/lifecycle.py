@@ -72,6 +72,8 @@ class Lifecycle:
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="exit")
         self._timers = RestartTimers(self._restart_now)
         self._closed = False
+        self._kept: set[str] = set()
+        """Containers that `--rm` must not take away at this end: they are being restarted."""
         self._observers: list[Callable[[Container], None]] = []
 
     def observe(self, observer: Callable[[Container], None]) -> None:
@@ -188,12 +190,16 @@ class Lifecycle:
     def restart(self, scope: Scope, reference: str, signal: str | None = None, timeout: int | None = None) -> None:
         """Stop the container if it runs, start it, and say so."""
         container = self._store.get(scope, reference)
-        if self._end(container, signal, timeout, by=scope.actor):
-            self._record(container.id, "stop", by=scope.actor)
-        with self._locks.hold(container.id):
-            container = self._store.get(scope, container.id)
-            state.check_start(container)
-            self._start_locked(container, by=scope.actor)
+        self._kept.add(container.id)
+        try:
+            if self._end(container, signal, timeout, by=scope.actor):
+                self._record(container.id, "stop", by=scope.actor)
+            with self._locks.hold(container.id):
+                container = self._store.get(scope, container.id)
+                state.check_start(container)
+                self._start_locked(container, by=scope.actor)
+        finally:
+            self._kept.discard(container.id)
         self._record(container.id, "restart", by=scope.actor)
 
     def kill(self, scope: Scope, reference: str, signal: str) -> None:
@@ -310,7 +316,7 @@ class Lifecycle:
         if again:
             ran = max(0, ended.state.finished_ns - container.state.started_ns) / 1e9
             self._timers.schedule(ended.id, ran)
-        elif ended.host_config.auto_remove:
+        elif ended.host_config.auto_remove and ended.id not in self._kept:
             self._removal.remove(ended, by=_ENGINE, volumes=True)
 
     def _save_ended(self, container: Container, notice: ExitNotice, status: Status) -> Container:

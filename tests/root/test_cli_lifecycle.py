@@ -350,3 +350,11 @@ def test_signals_of_the_caller_reach_the_command(docker: Docker) -> None:
         assert process.stdout.readline() == b"ready\n"
         process.terminate()
         assert process.wait(10) == 21
+
+
+def test_restart_of_a_container_with_rm_keeps_it(docker: Docker) -> None:
+    cid = docker.ok("run", "-d", "--rm", docker.image, "sh", "-c", "trap exit TERM; while :; do sleep 0.1; done")
+    docker.ok("restart", cid)
+    assert state_of(docker, cid) == "running"
+    docker.ok("stop", cid)
+    eventually(lambda: docker("inspect", cid).code != 0, 5)
