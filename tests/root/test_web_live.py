@@ -155,7 +155,7 @@ def test_events_and_images_come_live(site: Site, live: Live) -> None:  # noqa: F
     made = site.docker.running()
     live.until(events, lambda f: any(e["Action"] == "start" and e["Actor"]["ID"] == made for e in f["events"]))
     tag = f"{site.docker.name('image')}:live"
-    site.docker.ok("commit", made, tag)
+    site.docker.ok("tag", site.docker.image, tag)
     live.until(images, lambda f: any(tag in (row.get("RepoTags") or []) for row in f["upsert"]))
     site.docker.ok("rmi", tag)
     live.until(images, lambda f: f["remove"] or f["upsert"])

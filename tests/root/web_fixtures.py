@@ -48,10 +48,14 @@ def site(request: pytest.FixtureRequest, docker_session: Docker) -> Iterator[Sit
         engine, user = instance.web_socket, "root"
     web = WebProcess(BERTH_WEB_USER=user)
     tap = EngineTap(web.run_root / "web.sock", engine)
-    web.start()
-    made = Site(web, tap, docker_session)
-    yield made
-    made.admin.close()
-    web.destroy()
-    tap.close()
-    docker_session.clean()
+    made: Site | None = None
+    try:
+        web.start()
+        made = Site(web, tap, docker_session)
+        yield made
+    finally:
+        if made:
+            made.admin.close()
+        web.destroy()
+        tap.close()
+        docker_session.clean()

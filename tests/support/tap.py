@@ -5,6 +5,7 @@ One thread for everything, so that a test which opens a stream leaves no thread 
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 import threading
@@ -93,7 +94,7 @@ class EngineTap:
                         return
                 elif key.data is self:
                     self._accept()
-                elif key.fileobj in self._selector.get_map():
+                elif key.data.sock.fileno() >= 0:  # not closed by an earlier event of this round
                     self._move(key.data, events)
 
     def _follow_wish(self) -> None:
@@ -134,8 +135,8 @@ class EngineTap:
         data = end.sock.recv(_BLOCK)
         if not data:
             end.read_ended = True
-            if end.peer is None:
-                raise OSError("ended without a request, or while stalled")
+            if end.peer is None or (end in self._clients and _gone(end.sock)):
+                raise OSError("gone")
         elif end.head is not None and end in self._clients:
             end.head += data
             if b"\r\n\r\n" in end.head:
@@ -189,3 +190,10 @@ class EngineTap:
                 if side.sock in self._selector.get_map():
                     self._selector.unregister(side.sock)
                 side.sock.close()
+
+
+def _gone(sock: socket.socket) -> bool:
+    """Return whether the other side has closed altogether, and not only for writing (unix sockets tell)."""
+    poll = select.poll()
+    poll.register(sock, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
