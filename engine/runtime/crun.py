@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine import faults
 from engine.errors import Internal, NotFound, RuntimeFailed
 from engine.kernel import command, mounts, proc
 from engine.kernel.cgroups import Cgroups
@@ -104,6 +105,7 @@ class CrunRuntime:
                 monitor = command.launch(argv, fds={conmon.SYNC_FD: writer}, env=_environment())
             finally:
                 os.close(writer)
+            faults.point("start.after-monitor")
             answer = _answer(conmon.LineReader(reader), monitor)
         finally:
             os.close(reader)
@@ -111,6 +113,7 @@ class CrunRuntime:
             _reap(monitor)
             self._sweep(container_id)
             raise failures.create_failed(answer.message, _first_argument(folder))
+        faults.point("start.before-pid-file")
         bundle.put(folder / "conmon.pid", str(monitor).encode())
         return Created(answer.number, monitor)
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol
 
+from engine import faults
 from engine.clock import now_ns
 from engine.containers.exec_model import Exec, ExecConfig
 from engine.containers.model import Container, Status
@@ -158,6 +159,7 @@ class Execs:
         except BerthError as error:
             self._end(found.id, error.exit_code if isinstance(error, RuntimeFailed) else 126)
             raise
+        faults.point("exec.after-start")
         with self._lock:
             self._execs[found.id] = replace(self._execs[found.id], pid=done.pid)
         self._watcher.watch_exec(container.id, found.id, done.conmon_pid, self.on_exit)

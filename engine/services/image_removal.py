@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from engine import faults
 from engine.containers.model import Container
 from engine.errors import Conflict
 from engine.events import Event
@@ -49,6 +50,7 @@ class Removal:
                 gone = self._by_name(transaction, scope, image, text, force, records)
             if gone:
                 self._delete(transaction, scope, image, records)
+        faults.point("image.before-sweep")
         if gone:
             records.extend(Removed(deleted=chain_id) for chain_id in self._garbage.sweep().chains)
         return records

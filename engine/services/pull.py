@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from engine import faults
 from engine.errors import BerthError, InvalidArgument
 from engine.ids import Digest
 from engine.images import config as image_config
@@ -126,6 +127,7 @@ class Pulls:
         packed = found.manifest.layers
         lease.keep(found.manifest.config.digest, found.own.digest, *(layer.digest for layer in packed))
         document = self._small(source, found.manifest.config)
+        faults.point("pull.after-config")
         diff_ids = image_config.parse_document(document).diff_ids
         if len(diff_ids) != len(packed):
             raise InvalidArgument(
@@ -139,6 +141,7 @@ class Pulls:
         ]
         yield from LayerPull(source, self._content, self._layers, self._unpacking, stop).run(plans)
         self._content.put(found.own.data)
+        faults.point("pull.before-record")
         before = self._known(scope, reference)
         origin = Origin(
             "pull",
@@ -152,6 +155,7 @@ class Pulls:
         if not reference.digest:
             names.append(reference)
         image = self._images.adopt(scope, document, [self._layer(plan) for plan in plans], names, origin)
+        faults.point("pull.after-record")
         return before != image.id
 
     def _layer(self, plan: LayerPlan) -> ImageLayer:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from engine import faults
 from engine.errors import Exhausted, InvalidArgument, Unavailable
 from engine.images.manifest import Descriptor
 from engine.locks import NamedLocks
@@ -145,6 +146,7 @@ class LayerPull:
                     self._news.put(Progress("Verifying Checksum", plan.short))
         except InvalidArgument as error:
             raise InvalidArgument(f"filesystem layer verification failed for digest {digest}: {error}") from error
+        faults.point("pull.after-download")
         self._news.put(Progress("Download complete", plan.short))
 
     def _fetch(self, plan: LayerPlan, blob: Ingest) -> None:
@@ -169,6 +171,7 @@ class LayerPull:
             for chunk in stream:
                 self._check()
                 blob.write(chunk)
+                faults.point("pull.within-download")
                 if blob.offset > plan.packed.size:
                     raise InvalidArgument(f"more than the {plan.packed.size} bytes of the manifest")
                 teller.tell(blob.offset)
@@ -203,7 +206,9 @@ class LayerPull:
                     staged = self._layers.stage(self._packed_bytes(plan, file), plan.diff_id)
             except (InvalidArgument, Exhausted) as error:
                 raise type(error)(f"failed to register layer: {error}") from error
+            faults.point("pull.after-unpack")
             self._layers.commit(staged, plan.chain_id, plan.parent)
+            faults.point("pull.after-layer")
 
     def _packed_bytes(self, plan: LayerPlan, file: BinaryIO) -> Iterator[bytes]:
         teller = _Teller(self._news, "Extracting", plan)

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from engine import faults
 from engine.clock import now_ns
 from engine.containers.model import Config, Container, HostConfig, MountPoint
 from engine.errors import Conflict, NotFound
@@ -220,6 +221,7 @@ class Volumes:
                 created_by=scope.actor,
             )
             self._data.make(volume)
+            faults.point("volume.before-record")
             with self._database.transaction() as transaction:
                 self._store.insert(transaction, volume)
                 transaction.record(_event("create", volume, scope.actor))
@@ -230,6 +232,7 @@ class Volumes:
         with self._database.transaction() as transaction:
             self._store.delete(transaction, volume)
             transaction.record(_event("destroy", volume, by))
+        faults.point("volume.before-removal")
         self._data.remove(volume)
 
     def _inherited(
