@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from typing import Any
@@ -105,6 +106,7 @@ def test_exec_by_socket_is_interactive(client: docker_py.DockerClient, docker: D
     while len(received) < 13:
         received += raw.recv(100)
     assert received == b"\x01\0\0\0\0\0\0\x05ping\n"
+    raw.shutdown(socket.SHUT_RDWR)  # closing would wait for docker-py's own references
     stream.close()
 
 
@@ -119,6 +121,7 @@ def test_attach_by_socket(client: docker_py.DockerClient, docker: Docker, made: 
     while len(received) < 14:
         received += raw.recv(100)
     assert received == b"\x01\0\0\0\0\0\0\x06typed\n"
+    raw.shutdown(socket.SHUT_RDWR)  # closing would wait for docker-py's own references
     stream.close()
 
 
