@@ -142,11 +142,19 @@ class Cgroups:
         The first move after 20 ms of rest waits for an RCU grace period (10 ms, rcu_sync of the threadgroup lock);
         who knows that a container is about to start can have that wait begin earlier. Blocks as long; no lock held.
         """
-        controller = next((word for word in ("name=systemd", "pids", "memory") if word in self.hierarchies), None)
-        if controller is None:
-            return
-        own = proc.cgroup_of(os.getpid()).get("" if self.is_v2 else controller, "/")
-        _write(f"{self.hierarchies[controller]}{own.rstrip('/')}/cgroup.procs", str(os.getpid()))
+        own = self.own_name()
+        _write(f"{self._tracking_root()}{own.rstrip('/')}/cgroup.procs", str(os.getpid()))
+
+    def _tracking_root(self) -> Path:
+        return self.hierarchies.get("name=systemd") or self.roots()[0]
+
+    def own_name(self) -> str:
+        """Return this process's cgroup in the process-tracking hierarchy: a service's, or `/`."""
+        found = proc.cgroup_of(os.getpid())
+        if self.is_v2:
+            return found.get("", "/")
+        root = self._tracking_root()
+        return next((found[word] for word, path in self.hierarchies.items() if path == root and word in found), "/")
 
     def pids(self, name: str) -> list[int]:
         """Return the processes of a cgroup and of the ones below it."""
@@ -253,8 +261,7 @@ class Cgroups:
 
     def adopt(self, name: str, pid: int) -> None:
         """Move a process into a cgroup of the process-tracking hierarchy (systemd's on v1), made if need be."""
-        root = self.hierarchies.get("name=systemd") or self.roots()[0]
-        folder = Path(f"{root}{name}")
+        folder = Path(f"{self._tracking_root()}{name}")
         folder.mkdir(parents=True, exist_ok=True)
         _write(f"{folder}/cgroup.procs", str(pid))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from dataclasses import dataclass
 
@@ -96,6 +97,19 @@ def open_pidfd(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except ProcessLookupError:
         return None
+
+
+def wait_gone(pid: int, seconds: float) -> bool:
+    """Wait until a process has ended; False if it has not within `seconds`."""
+    fd = open_pidfd(pid)
+    if fd is None:
+        return True
+    try:
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        return bool(poller.poll(seconds * 1000))
+    finally:
+        os.close(fd)
 
 
 def send_signal(pid: int, number: int) -> bool:

@@ -101,12 +101,15 @@ class Filters:
         self._folder = folder
         self._lock = threading.Lock()
         self._known: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._default: tuple[Mapping[str, Any], str] | None = None
 
     def annotation(self, profile: Mapping[str, Any], capabilities: Collection[str]) -> str:
         """Return the filter in base64, as crun takes it. Raises InvalidArgument for what is no profile."""
-        text = json.dumps(profile, sort_keys=True)
-        key = (text, tuple(sorted(capabilities)))
         with self._lock:
+            # Nearly every container has the same profile, which takes longer to render than to find.
+            if self._default is None or self._default[0] is not profile:
+                self._default = (profile, json.dumps(profile, sort_keys=True))
+            key = (self._default[1], tuple(sorted(capabilities)))
             found = self._known.get(key)
             if found is None:
                 found = self._known[key] = self._load(key, profile)

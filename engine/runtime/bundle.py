@@ -18,8 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.kernel import mounts, syscalls
+from engine.kernel.syscalls import MountFlag
+
 ATTACH = "attach"
 CONTROL = "ctl"
+SHARED_MEMORY = "shm"
 
 
 def write(folder: Path, spec: Mapping[str, Any]) -> None:
@@ -61,6 +65,26 @@ def exec_folder(folder: Path, exec_id: str) -> Path:
     return folder / "exec" / exec_id
 
 
+def share_memory(folder: Path, size: int) -> Path:
+    """Mount a tmpfs of `size` bytes in the bundle, to be bound as /dev/shm by this container and its partners."""
+    target = folder / SHARED_MEMORY
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not mounts.is_mount_point(target):
+        flags = MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
+        syscalls.mount("shm", target, "tmpfs", flags, f"mode=1777,size={size}")
+    return target
+
+
 def remove(folder: Path) -> None:
     """Remove a bundle or an exec session's folder; gone already is fine."""
-    shutil.rmtree(folder, ignore_errors=True)
+    if os.path.isdir(f"{folder}/{SHARED_MEMORY}"):  # noqa: PTH112 - hot path
+        mounts.unmount(folder / SHARED_MEMORY)
+    try:
+        for name in os.listdir(folder):
+            try:
+                os.unlink(f"{folder}/{name}")  # noqa: PTH108 - hot path
+            except (IsADirectoryError, PermissionError):
+                shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+        os.rmdir(folder)  # noqa: PTH106 - hot path
+    except FileNotFoundError:
+        return

@@ -28,6 +28,7 @@ from engine.runtime.warmer import Warmer
 
 _CREATE_SECONDS = 120.0
 _VANISH_SECONDS = 10.0
+_MONITOR_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class CrunRuntime:
         self._is_crun = Path(programs.runtime).name == "crun"
         self._names: dict[str, str] = {}
         self._parents: set[str] = set()
+        self._in_service = cgroups.own_name() != "/"
         self._warmer = Warmer(cgroups.warm)
 
     def close(self) -> None:
@@ -115,7 +117,13 @@ class CrunRuntime:
             raise failures.create_failed(answer.message, _first_argument(folder))
         faults.point("start.before-pid-file")
         bundle.put(folder / "conmon.pid", str(monitor).encode())
+        self._set_apart(container_id, monitor)
         return Created(answer.number, monitor)
+
+    def _set_apart(self, container_id: str, monitor: int) -> None:
+        """Take a monitor out of the engine's service, so that stopping and accounting that one leaves it alone."""
+        if self._in_service:
+            self._cgroups.adopt(f"{self._cgroup(container_id).rpartition('/')[0]}/monitors", monitor)
 
     def start(self, container_id: str) -> None:
         """Let the created process exec."""
@@ -155,9 +163,18 @@ class CrunRuntime:
     def delete(self, container_id: str) -> None:
         """Kill what is left, remove every trace."""
         self._sweep(container_id)
+        self._await_monitor(container_id)
         bundle.remove(self._folders.bundles / container_id)
         exits.forget(self._folders.exits, container_id)
         self._names.pop(container_id, None)
+
+    def _await_monitor(self, container_id: str) -> None:
+        """Wait for the exit file that a monitor still writes: after its removal it would lie there for ever."""
+        if os.path.exists(f"{self._folders.exits}/{container_id}"):  # noqa: PTH110 - hot path
+            return
+        monitor = bundle.get_pid(self._folders.bundles / container_id / "conmon.pid")
+        if monitor > 0 and container_id in proc.argv(monitor):
+            proc.wait_gone(monitor, _MONITOR_SECONDS)
 
     def _sweep(self, container_id: str) -> None:
         name = self._cgroup(container_id)
@@ -213,6 +230,7 @@ class CrunRuntime:
                 bundle.remove(folder)
                 raise
         bundle.put(folder / "conmon.pid", str(monitor).encode())
+        self._set_apart(container_id, monitor)
         return Executed(answer.number, monitor, attachment)
 
     def forget_exec(self, container_id: str, exec_id: str) -> None:

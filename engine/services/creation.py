@@ -84,6 +84,7 @@ class Creation:
         check_platform(image, platform)
         merged = merge_config(config, image_config(image.config))
         host_config, warnings = self._normalise(host_config)
+        host_config = self._with_partners(scope, host_config)
         check_config(merged, host_config)
         wanted = self._reserve(scope, name)
         container_id = new_id()
@@ -156,6 +157,15 @@ class Creation:
             self._volumes.populate(container, rootfs)
         finally:
             self._snapshots.unmount(container.id)
+
+    def _with_partners(self, scope: Scope, host_config: HostConfig) -> HostConfig:
+        """Return the host configuration with the containers whose namespaces are joined named by their ids."""
+
+        def partner(mode: str) -> str:
+            kind, colon, reference = mode.partition(":")
+            return f"container:{self._store.get(scope, reference).id}" if colon and kind == "container" else mode
+
+        return replace(host_config, ipc_mode=partner(host_config.ipc_mode), pid_mode=partner(host_config.pid_mode))
 
     def _normalise(self, host_config: HostConfig) -> tuple[HostConfig, tuple[str, ...]]:
         """Return the host configuration with Docker's defaults written in, and the warnings."""

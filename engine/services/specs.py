@@ -13,9 +13,11 @@ from engine.containers.exec_model import ExecConfig
 from engine.containers.limits import Machine
 from engine.containers.model import Container, HostConfig
 from engine.containers.spec import SpecHost
+from engine.containers.spec_mounts import DEFAULT_SHM_SIZE
 from engine.errors import Conflict, Internal
 from engine.kernel import caps, cgroups, seccomp
 from engine.kernel.cgroups import Cgroups
+from engine.runtime import bundle
 from engine.storage.paths import Paths
 
 _log = logging.getLogger(__name__)
@@ -75,6 +77,7 @@ class Specs:
             machine=self._machine,
             devices=devices.all_of_host() if asked.privileged else devices.resolve(asked.devices),
             namespaces=self._borrowed(asked),
+            shm=self._shared_memory(container),
             init=self._init_program(container),
         )
         return spec.build_spec(container, host)
@@ -130,6 +133,22 @@ class Specs:
                 raise Conflict(f"cannot join {kind.upper()} of a non running container: {name}")
             found[kind] = f"/proc/{other.state.pid}/ns/{kind}"
         return found
+
+    def _shared_memory(self, container: Container) -> Path | None:
+        asked = container.host_config
+        if asked.ipc_mode == "shareable":
+            size = asked.shm_size or DEFAULT_SHM_SIZE
+            return bundle.share_memory(self._paths.bundle(container.id), size)
+        if not asked.ipc_mode.startswith("container:"):
+            return None
+        donor = asked.ipc_mode.removeprefix("container:")
+        shared = self._paths.bundle(donor) / bundle.SHARED_MEMORY
+        if not shared.is_dir():
+            raise Conflict(
+                f"cannot join IPC namespace of container {donor}: non-shareable IPC "
+                "(hint: use IpcMode:shareable for the donor container)"
+            )
+        return shared
 
     def _init_program(self, container: Container) -> Path:
         if self._init is None and spec.wants_init(container):

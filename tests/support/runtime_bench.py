@@ -28,7 +28,8 @@ class Bench:
         for folder in (self.folders.bundles, self.folders.exits, self.folders.state):
             folder.mkdir(exist_ok=True)
         self.cgroups = cgroups.detect()
-        self.runtime = CrunRuntime(self.folders, crun.find_programs(self.folders.state), self.cgroups)
+        self.programs = crun.find_programs(self.folders.state)
+        self.runtime = CrunRuntime(self.folders, self.programs, self.cgroups)
         self.notices: queue.Queue[ExitNotice] = queue.Queue()
         self.watcher = ConmonWatcher(self.folders.exits, self.folders.bundles, self.runtime)
         self.watcher.start(self.notices.put)

@@ -304,3 +304,29 @@ def test_same_id_runs_again_after_its_end(bench: Bench) -> None:
     bench.watcher.watch(container, created.conmon_pid)
     bench.runtime.start(container)
     assert bench.notice().exit_code == 0
+
+
+def test_deleted_container_leaves_no_exit_file_behind(bench: Bench) -> None:
+    for _ in range(5):
+        container, _ = bench.run(["sleep", "60"])
+        bench.runtime.delete(container)
+    time.sleep(0.05)
+    assert list(bench.folders.exits.iterdir()) == []
+
+
+def test_monitor_leaves_the_engines_service(bench: Bench) -> None:
+    service = bench.cgroups
+    service.adopt("/berth-h1-service.scope", os.getpid())
+    try:
+        own = service.own_name()
+        inside = type(bench.runtime)(bench.folders, bench.programs, service)
+        launch = bench.launch(["sleep", "60"])
+        created = inside.create(launch)
+        bench.monitors.append(created.conmon_pid)
+        bench.watcher.watch(launch.container_id, created.conmon_pid)
+        assert own == "/berth-h1-service.scope"
+        assert "/berth/h1contract/default/monitors" in proc.cgroup_of(created.conmon_pid).values()
+        inside.close()
+    finally:
+        service.adopt("/", os.getpid())
+        service.remove("/berth-h1-service.scope")
