@@ -82,6 +82,7 @@ class LogReader:
             block = self._block()
             if block:
                 return block
+            self._segments[self._index].close()  # a file that rotation has dropped frees its space now
             self._index += 1
             self._offset = 0
         return self._next_block() if self._growing and self._follow_rotation() else b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,6 +127,22 @@ def test_a_follower_goes_through_rotations_without_loss_or_doubles(tmp_path: Pat
     reader.close()
     out.close()
     assert [k8s_file.parse_record(line).text for line in seen] == [b"01", b"23", b"45", b"67", b"89", b"1011"]
+
+
+def test_a_follower_holds_no_file_that_it_has_read(tmp_path: Path) -> None:
+    """Else rotation would free no space while somebody follows."""
+    files = LogFiles(tmp_path / "log", threading.Lock())
+    line = physical_lines([Write("stdout", b"x\n", BASE_NS)])[0]
+    (tmp_path / "log").write_bytes(line)
+    before = len(os.listdir("/proc/self/fd"))
+    reader = LogReader(files, LogQuery(), growing=True)
+    for _ in range(5):
+        assert reader.read() is not None
+        files.rotate(2, lambda: (tmp_path / "log").write_bytes(line) and None)
+    assert reader.read() is not None
+    assert reader.read() is None
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    reader.close()
 
 
 def test_torn_and_foreign_lines_are_left_out(tmp_path: Path) -> None:
