@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from engine.runtime.base import ExitNotice
 
 _log = logging.getLogger(__name__)
 _EVENT = struct.Struct("iIII")
+_TICKS_NS = 20_000_000
 
 
 class Remains(Protocol):
@@ -181,9 +182,12 @@ class ConmonWatcher:
         if on_exit is None:
             return
         oom = notice.exec_id is None and self._remains.is_oom_killed(notice.container_id)
-        on_exit(
-            ExitNotice(notice.container_id, notice.exec_id, notice.exit_code, notice.time_ns, notice.oom_killed or oom)
-        )
+        on_exit(replace(notice, time_ns=fine_time(notice.time_ns, time.time_ns()), oom_killed=notice.oom_killed or oom))
+
+
+def fine_time(file_ns: int, now_ns: int) -> int:
+    """Return when a process ended. File times may lag a clock tick behind, so an end could seem before its start."""
+    return now_ns if 0 <= now_ns - file_ns < _TICKS_NS else file_ns
 
 
 def _reap(pid: int) -> None:

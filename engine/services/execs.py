@@ -41,6 +41,7 @@ class ContainerLookup(Protocol):
 class ExecRuntime(Protocol):
     """The part of the runtime that execs use."""
 
+    def warm(self) -> None: ...
     def exec_(
         self,
         container_id: str,
@@ -99,11 +100,12 @@ class Execs:
         _check_running(container)
         if not config.cmd or not config.cmd[0]:
             raise InvalidArgument("No exec command specified")
+        self._runtime.warm()
         made = Exec(new_id(), container.id, config)
         with self._lock:
             self._purge()
             self._execs[made.id] = made
-        self._record(container, made, f"exec_create: {' '.join(config.cmd)}", scope.actor)
+        self._tell(container, made, f"exec_create: {' '.join(config.cmd)}", scope.actor)
         return made.id
 
     def get(self, scope: Scope, exec_id: str) -> Exec:
@@ -140,7 +142,7 @@ class Execs:
             found = replace(found, started=True, running=True, config=replace(found.config, console_size=size))
             self._execs[exec_id] = found
             ended = self._ended[exec_id] = threading.Event()
-        self._record(container, found, f"exec_start: {' '.join(found.config.cmd)}", scope.actor)
+        self._tell(container, found, f"exec_start: {' '.join(found.config.cmd)}", scope.actor)
         attachment = self._run(container, found, attach=not detach)
         return _UntilEnded(attachment, ended) if attachment is not None else None
 
@@ -178,7 +180,9 @@ class Execs:
             if found is None:
                 return
             container = self._containers.get(_EVERYWHERE, notice.container_id)
-            self._record(container, found, "exec_die", _EVERYWHERE.actor, exitCode=str(notice.exit_code))
+            self._record(
+                container, found, "exec_die", _EVERYWHERE.actor, notice.time_ns, exitCode=str(notice.exit_code)
+            )
         except NotFound:
             return
         except Exception:
@@ -241,8 +245,19 @@ class Execs:
         for old in [e.id for e in self._execs.values() if 0 < e.ended_ns < limit]:
             del self._execs[old]
 
-    def _record(self, container: Container, found: Exec, action: str, by: str, **extra: str) -> None:
+    def _tell(self, container: Container, found: Exec, action: str, by: str) -> None:
+        """Record an event on the journal's thread: execs live in memory, so nobody need wait for the disk."""
+        self._journal.submit(self._try_record, container, found, action, by, now_ns())
+
+    def _try_record(self, container: Container, found: Exec, action: str, by: str, time_ns: int) -> None:
+        try:
+            self._record(container, found, action, by, time_ns)
+        except Exception:
+            _log.exception("event not recorded action=%s", action)
+
+    def _record(self, container: Container, found: Exec, action: str, by: str, time_ns: int, **extra: str) -> None:
         event = container_event(container, action, by=by, extra={"execID": found.id, **extra})
+        event = replace(event, time_ns=time_ns)
         with self._database.transaction() as transaction:
             transaction.record(event)
 
