@@ -12,7 +12,7 @@ from engine.containers.model import Container
 from engine.containers.store import ContainerStore
 from engine.events import Bus
 from engine.images.store import ImageStore
-from engine.kernel import cgroups
+from engine.kernel import cgroups, proc
 from engine.locks import NamedLocks
 from engine.registry.client import Registries
 from engine.registry.transport import Transport
@@ -129,6 +129,7 @@ class Assembly:
             machine_cgroups=self.cgroups,
             find=self.store.find,
             runtime_loads_bpf=self.runtime.loads_bpf,
+            open_files=proc.raise_open_files(),
         )
         self.stats = Stats(self.cgroups, find=self.store.find, cgroup_of=self.specs.cgroup)
         self.usage = UsageFeed(self.stats.sample, self.store.all)

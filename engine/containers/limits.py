@@ -26,6 +26,8 @@ class Machine:
     block_weight: bool = True
     rlimit_ceilings: Mapping[str, int] = field(default_factory=dict)
     may_lower_oom_score: bool = True
+    open_files: tuple[int, int] | None = None
+    """(soft, hard) of a container that asks for no `nofile`; None: what the engine itself has."""
 
 
 def build_resources(host: HostConfig, machine: Machine) -> dict[str, Any]:
@@ -87,6 +89,8 @@ def _pids(host: HostConfig) -> dict[str, Any]:
 
 def build_rlimits(ulimits: tuple[Ulimit, ...], machine: Machine) -> list[dict[str, Any]]:
     """Return OCI rlimits, clamped to what this process may set. Raises InvalidArgument for an unknown name."""
+    if machine.open_files is not None and all(ulimit.name != "nofile" for ulimit in ulimits):
+        ulimits = (*ulimits, Ulimit("nofile", *machine.open_files))
     return [_rlimit(ulimit, machine) for ulimit in ulimits]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 from dataclasses import dataclass
@@ -110,6 +111,14 @@ def wait_gone(pid: int, seconds: float) -> bool:
         return bool(poller.poll(seconds * 1000))
     finally:
         os.close(fd)
+
+
+def raise_open_files() -> tuple[int, int]:
+    """Lift this process's soft limit of open files to the hard one; return (soft, hard) as they were."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard
 
 
 def send_signal(pid: int, number: int) -> bool:

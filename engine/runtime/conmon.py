@@ -79,13 +79,14 @@ class LineReader:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._poller = select.poll()
+        self._poller.register(fd, select.POLLIN)
         self._buffer = b""
 
     def read(self, seconds: float) -> Answer:
         """Return the next line. Raises TimeoutError after `seconds`."""
         while b"\n" not in self._buffer:
-            ready, _, _ = select.select([self._fd], [], [], seconds) if self._fd < 1024 else _poll(self._fd, seconds)
-            if not ready:
+            if not self._poller.poll(seconds * 1000):
                 raise TimeoutError(f"no answer within {seconds:g} s")
             chunk = os.read(self._fd, 65536)
             if not chunk:
@@ -93,12 +94,6 @@ class LineReader:
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         return parse_answer(line)
-
-
-def _poll(fd: int, seconds: float) -> tuple[list[int], list[int], list[int]]:
-    poller = select.poll()
-    poller.register(fd, select.POLLIN)
-    return [found for found, _ in poller.poll(seconds * 1000)], [], []
 
 
 def parse_answer(line: bytes) -> Answer:

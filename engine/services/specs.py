@@ -43,6 +43,7 @@ class Specs:
         *,
         find: Callable[[str], Container | None],
         runtime_loads_bpf: bool = True,
+        open_files: tuple[int, int] | None = None,
     ) -> None:
         self._paths = paths
         self._cgroups = machine_cgroups
@@ -52,7 +53,7 @@ class Specs:
         self._filters = seccomp.Filters(paths.engine / "seccomp")
         self._profile = seccomp.load_default_profile()
         self._capabilities = caps.available()
-        self._machine = look_at_machine(machine_cgroups, self._capabilities)
+        self._machine = look_at_machine(machine_cgroups, self._capabilities, open_files)
         self._init = next((Path(path) for path in _INITS if Path(path).exists()), None)
 
     def build(self, container: Container, rootfs: Path, joined: Sandboxed) -> dict[str, Any]:
@@ -156,7 +157,7 @@ class Specs:
         return self._init or Path(_INITS[0])
 
 
-def look_at_machine(found: Cgroups, capabilities: Sequence[str]) -> Machine:
+def look_at_machine(found: Cgroups, capabilities: Sequence[str], open_files: tuple[int, int] | None = None) -> Machine:
     """Return what bounds limits here; say once what is missing."""
     features = found.features()
     may_raise = caps.SYS_RESOURCE in capabilities
@@ -168,6 +169,7 @@ def look_at_machine(found: Cgroups, capabilities: Sequence[str]) -> Machine:
         block_weight=features.block_weight,
         rlimit_ceilings={} if may_raise else _ceilings(),
         may_lower_oom_score=may_raise,
+        open_files=open_files,
     )
 
 

@@ -67,6 +67,12 @@ def test_rlimits_are_clamped_to_the_hard_limit(
     ]
 
 
+def test_open_files_are_the_hosts_unless_asked_for() -> None:
+    machine = Machine(open_files=(1024, 4096))
+    assert limits.build_rlimits((), machine) == [{"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 4096}]
+    assert limits.build_rlimits((Ulimit("nofile", 5, 6),), machine) == [{"type": "RLIMIT_NOFILE", "soft": 5, "hard": 6}]
+
+
 def test_unknown_ulimit_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="invalid ulimit type: nope"):
         limits.build_rlimits((Ulimit("nope", 1, 1),), Machine())

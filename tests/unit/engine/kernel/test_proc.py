@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 from engine.kernel import proc
 
@@ -42,3 +44,23 @@ def test_signal_reaches_a_process_and_not_a_dead_one() -> None:
     assert proc.read(child.pid, "stat") == b""
     assert not proc.is_alive(child.pid)
     assert proc.argv(child.pid) == []
+
+
+def test_open_files_are_raised_to_the_hard_limit_in_a_process_of_its_own() -> None:
+    script = (
+        "import resource; from engine.kernel import proc\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))\n"
+        "print(proc.raise_open_files(), resource.getrlimit(resource.RLIMIT_NOFILE), proc.raise_open_files())"
+    )
+    root = Path(proc.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(100, 200) (200, 200) (200, 200)"
+
+
+def test_end_of_a_process_is_waited_for() -> None:
+    child = subprocess.Popen(["/bin/sleep", "60"])
+    assert proc.wait_gone(child.pid, 0.01) is False
+    child.kill()
+    assert proc.wait_gone(child.pid, 5) is True
+    child.wait()
+    assert proc.wait_gone(child.pid, 0) is True
