@@ -6,6 +6,7 @@ Pulling, loading and saving are in `engine.services.pull` and `engine.services.a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,8 @@ from engine.storage.content import Content
 from engine.storage.db import Database, Transaction
 from engine.storage.layers import Layers
 from engine.values import Scope
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class Images:
     ) -> Image:
         """Make a record of an image whose content is stored and kept by a lease, and point names at it.
 
-        One transaction, after everything it refers to is on the disk.
+        One transaction. Its content is written to the disk in the background (see `engine.storage.layers`).
         """
         parsed = parse_document(document)
         image = Image(
@@ -180,11 +183,11 @@ class Images:
             manifest_size=origin.manifest_size,
             **{name: getattr(parsed, name) for name in _FROM_DOCUMENT},
         )
-        self._layers.sync()
         with self._database.transaction() as transaction:
             self._write(transaction, image, references)
             event = image_event(image, origin.action, by=scope.actor, name=origin.name)
             transaction.record(replace(event, actor_id=origin.actor_id or image.id))
+        self._layers.settle()
         return image
 
     def saved(self, scope: Scope, images: Iterable[Image]) -> None:
@@ -196,12 +199,30 @@ class Images:
     def recover(self) -> None:
         """Delete what a dead engine left half made or unreferenced. Call it once, when the containers are known."""
         self._content.recover()
-        self._layers.recover()
+        doubtful = self._layers.recover()
+        for image in self._store.all():
+            for layer in image.layers:
+                if layer.blob and layer.chain_id in doubtful:
+                    self._content.verify(layer.blob)
+            if not self._is_whole(image):
+                self._drop(image)
         self._garbage.sweep()
 
     def close(self) -> None:
         """Finish deleting files."""
         self._layers.close()
+
+    def _is_whole(self, image: Image) -> bool:
+        return self._content.verify(image.id) and all(self._layers.has(chain_id) for chain_id in image.chain)
+
+    def _drop(self, image: Image) -> None:
+        """Forget an image whose content the machine lost when it went down."""
+        _log.error("image lost when the machine went down: pull it again id=%s", image.id)
+        with self._database.transaction() as transaction:
+            for reference in self._store.references(image):
+                self._store.unpoint(transaction, image.namespace, reference)
+            self._store.delete(transaction, image)
+            transaction.record(image_event(image, "delete", by="engine"))
 
     def _write(self, transaction: Transaction, image: Image, references: Iterable[Reference]) -> None:
         old = self._store.find(image.namespace, image.id)

@@ -4,8 +4,8 @@
     ingest/<hex>            what a download has so far: kept for resuming after a broken connection
 
 A blob appears under its digest by a rename after its bytes were verified. Putting one that is there already is no
-error: put means "it is stored", not "you stored it". It is on the disk for sure once the file system was synced, which
-`Images.adopt` does before a record refers to it; what no record refers to is swept at the engine's start.
+error: put means "it is stored", not "you stored it". It reaches the disk when the file system is synced (see
+`engine.storage.layers`), so after a crash of the machine `verify` tells whether it did.
 """
 
 from __future__ import annotations
@@ -135,6 +135,20 @@ class Content:
             target = self._path(digest)
             target.parent.mkdir(mode=0o700, exist_ok=True)
             partial.rename(target)
+
+    def verify(self, digest: str) -> bool:
+        """Say whether a blob is there with the bytes of its digest; delete it where it has others."""
+        try:
+            with self.open(digest) as file:
+                actual = hashlib.new(digest.partition(":")[0])
+                while data := file.read(_CHUNK):
+                    actual.update(data)
+        except NotFound:
+            return False
+        if actual.hexdigest() != digest.partition(":")[2]:
+            self.remove(digest)
+            return False
+        return True
 
     def remove(self, digest: str) -> None:
         """Delete a blob that nothing refers to; unknown ones are ignored."""

@@ -2,11 +2,16 @@
 
     layers/<hex of chain id>/fs/            the files, as an overlayfs lower layer
     layers/<hex of chain id>/recipe         how its tar was made up (engine.storage.recipe)
-    layers/<hex of chain id>/layer.json     diff id, parent's chain id, size
+    layers/<hex of chain id>/layer.json     diff id, parent's chain id, sizes, the boot in which it was made
+    layers/<hex of chain id>/settled        it is on the disk for sure
     layers/.new-* .gone-*                   half unpacked, half deleted: rubbish after a crash
 
 A layer is *staged* from a stream aside, then *committed* under its chain id by one rename: it is there wholly or not
 at all. What a layer holds never changes. Deleting frees the name at once, the files go in the background.
+
+Nobody waits for the disk: a sync waits for every other writer of the machine, too. A thread syncs after the fact and
+marks what is settled. A layer that was not when the machine went down is checked against its diff id at the next
+start.
 """
 
 from __future__ import annotations
@@ -14,10 +19,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import queue
 import shutil
+import struct
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +38,10 @@ from engine.storage import compression, recipe
 from engine.storage.paths import Paths
 from engine.storage.tarstream import TarReader
 from engine.storage.unpack import Unpacker
+
+_log = logging.getLogger(__name__)
+_SETTLE_DELAY = 1.0
+_CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,9 @@ class Layers:
         self._root = paths.layers
         self._rubbish: queue.Queue[Path | None] = queue.Queue()
         self._sweeper: threading.Thread | None = None
+        self._settler: threading.Thread | None = None
+        self._unsettled = threading.Event()
+        self._closing = threading.Event()
         self._lock = threading.Lock()
 
     def has(self, chain_id: str) -> bool:
@@ -115,6 +130,7 @@ class Layers:
             "diff_id": staged.diff_id,
             "size": staged.size,
             "tar_size": staged.tar_size,
+            "boot": _boot(),
         }
         (staged.folder / "layer.json").write_text(json.dumps(record))
         try:
@@ -148,28 +164,46 @@ class Layers:
             return
         self._delete(gone)
 
-    def recover(self) -> None:
-        """Delete what a crash left half made or half deleted. Call it before any other use."""
+    def recover(self) -> frozenset[str]:
+        """Delete what a crash left half made, half deleted or damaged. Call it before any other use.
+
+        Returns the chain ids of layers of which the machine went down before they were on the disk: those still
+        there have been checked, blobs that came with them have not.
+        """
+        doubtful = set()
         for entry in self._root.iterdir():
             if entry.name.startswith((".new-", ".gone-")):
                 self._delete(entry)
+            elif not (entry / "settled").exists() and not _is_of_this_boot(entry):
+                chain_id = f"sha256:{entry.name}"
+                doubtful.add(chain_id)
+                if not self._is_whole(chain_id):
+                    _log.warning("layer damaged when the machine went down, removed chain_id=%s", chain_id)
+                    self.remove(chain_id)
+        self.settle()
+        return frozenset(doubtful)
 
-    def sync(self) -> None:
-        """Wait until all that is stored is on the disk."""
-        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            syscalls.syncfs(fd)
-        finally:
-            os.close(fd)
+    def settle(self) -> None:
+        """Have all that is stored written to the disk, in the background, and mark it."""
+        with self._lock:
+            self._unsettled.set()
+            if self._settler is None:
+                self._settler = threading.Thread(target=self._settling, name="layer-settler", daemon=True)
+                self._settler.start()
 
     def drain(self) -> None:
         """Wait until deleted files are gone."""
         self._rubbish.join()
 
     def close(self) -> None:
-        """Finish deleting and end the thread that does it."""
+        """Finish deleting and end the threads; what is not settled by then is so at the next start."""
         with self._lock:
             sweeper, self._sweeper = self._sweeper, None
+            settler, self._settler = self._settler, None
+        self._closing.set()
+        self._unsettled.set()
+        if settler:
+            settler.join(_CLOSE_SECONDS)
         if sweeper:
             self._rubbish.put(None)
             sweeper.join()
@@ -197,6 +231,38 @@ class Layers:
         if unpacker.overwritten:
             (folder / "recipe").unlink()
         return Staged(folder, Digest(f"sha256:{meter.digest.hexdigest()}"), unpacker.size, meter.size)
+
+    def _is_whole(self, chain_id: str) -> bool:
+        meter = _Meter()
+        try:
+            for _ in meter.measured(self.tar(chain_id)):
+                pass
+            return f"sha256:{meter.digest.hexdigest()}" == self.info(chain_id).diff_id
+        except (BerthError, OSError, EOFError, ValueError, KeyError, zlib.error, struct.error):
+            return False
+
+    def _settling(self) -> None:
+        while not self._closing.is_set():
+            self._unsettled.wait()
+            # Layers come in groups, and a sync costs the whole machine: one for all of them.
+            if self._closing.wait(_SETTLE_DELAY):
+                return
+            self._unsettled.clear()
+            waiting = [p for p in self._root.iterdir() if p.name[0] != "." and not (p / "settled").exists()]
+            try:
+                if waiting:
+                    self._sync()
+                for layer in waiting:
+                    (layer / "settled").touch()
+            except OSError as error:  # deleted meanwhile, or a full disk: it is checked at the next boot
+                _log.debug("layers not settled: %s", error)
+
+    def _sync(self) -> None:
+        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syscalls.syncfs(fd)
+        finally:
+            os.close(fd)
 
     def _delete(self, folder: Path) -> None:
         with self._lock:
@@ -229,6 +295,17 @@ class _Meter:
             self.digest.update(chunk)
             self.size += len(chunk)
             yield chunk
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _is_of_this_boot(layer: Path) -> bool:
+    try:
+        return bool(json.loads((layer / "layer.json").read_text())["boot"] == _boot())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _explained(error: OSError) -> BerthError | OSError:

@@ -23,6 +23,7 @@ from engine.values import Scope
 from tests.fakes import tars
 from tests.fakes.image_store import SCOPE, Parts, config_of, docker_archive, next_events, opened
 from tests.fakes.make import a_container
+from tests.support.docker_cli import eventually
 
 BASE = tars.tree({"etc/motd": b"base", "bin/sh": b"#!"})
 TOP = tars.tree({"etc/motd": b"top"})
@@ -372,6 +373,32 @@ def test_recover_sweeps_what_no_record_refers_to(tmp_path: Path) -> None:
     with opened(tmp_path) as second:
         second.images.recover()
         assert second.files() == files
+
+
+def spoil(store: Parts, *, boot: str) -> None:
+    """Let the layers look as a crash of the machine may leave them: not settled, a file cut short."""
+    for layer in store.paths.layers.iterdir():
+        (layer / "settled").unlink(missing_ok=True)
+        record = json.loads((layer / "layer.json").read_text())
+        (layer / "layer.json").write_text(json.dumps({**record, "boot": boot}))
+    (next(store.paths.layers.glob("*/fs/etc/motd"))).write_text("")
+
+
+def test_a_layer_that_did_not_reach_the_disk_is_found_at_the_next_boot(tmp_path: Path) -> None:
+    with opened(tmp_path) as first:
+        first.load(docker_archive([BASE], tags=["bad:1"]))
+        first.load(docker_archive([tars.tree({"x": b"y"})], tags=["good:1"]))
+        spoil(first, boot="an earlier one")
+    with opened(tmp_path) as second:
+        second.images.recover()
+        assert [r.familiar for v in second.images.list_(SCOPE) for r in v.references] == ["good:1"]
+        assert len([f for f in second.files() if f.startswith("layers/")]) == 1
+        second.load(docker_archive([BASE], tags=["bad:1"]))
+
+
+def test_layers_are_settled_soon_after_they_came(store: Parts) -> None:
+    store.load(docker_archive([BASE]))
+    eventually(lambda: all((layer / "settled").exists() for layer in store.paths.layers.iterdir()), 10)
 
 
 def test_the_machines_busybox_becomes_an_image_when_the_store_is_empty(store: Parts) -> None:

@@ -158,7 +158,7 @@ class OverlaySnapshots:
             lowers = [empty]
         with ExitStack() as undo:
             options = _options([str(p) for p in lowers], str(home / "upper"), str(home / "work"))
-            if len(options) > MOUNT_OPTIONS_LIMIT or any(c in str(home) for c in ",:\\\""):
+            if len(options) > MOUNT_OPTIONS_LIMIT or any(c in str(home) for c in ',:\\"'):
                 folders = (*lowers, home / "upper", home / "work")
                 *below, upper, work = [f"/proc/self/fd/{_opened(folder, undo)}" for folder in folders]
                 options = _options(below, upper, work)
