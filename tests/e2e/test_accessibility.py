@@ -18,13 +18,12 @@ RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(found =>
     rule.nodes.slice(0, 3).map(node => node.target + " " + node.html.slice(0, 160)).join(" | ")))"""
 
 
-def check(page: Page, where: str) -> None:
-    """Run axe on what is shown now."""
+def broken(page: Page, where: str) -> list[str]:
+    """Return the rules that what is shown now breaks."""
     page.wait_for_timeout(500)
     # The page's policy allows no inline script; the debugger's own evaluation is not bound by it.
     page.evaluate(f"typeof axe === 'undefined' && (() => {{ {AXE.read_text()} }})()")
-    found = page.evaluate(RUN)
-    assert not found, f"{where}: " + "\n".join(found)
+    return [f"{where}: {rule}" for rule in page.evaluate(RUN)]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -32,6 +31,7 @@ def test_pages(page: Page, docker: Docker, scheme: str) -> None:
     name = docker.name("axe")
     docker.running("--name", name, "-p", "127.0.0.1::80", script="while :; do echo out; echo err >&2; sleep 0.2; done")
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    found: list[str] = []
     for path in (*PAGES, *(f"/containers/{name}{tab}" for tab in TABS)):
         page.goto(path)
         expect(page.get_by_test_id("live-mark")).to_have_attribute("data-state", "live")
@@ -39,7 +39,8 @@ def test_pages(page: Page, docker: Docker, scheme: str) -> None:
             page.locator(f'[data-name="{name}"]').get_by_test_id("row-select").click()
         if path.endswith("/stats"):
             expect(page.locator(".chart canvas").first).to_be_visible()
-        check(page, f"{scheme} {path}")
+        found += broken(page, path)
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -50,16 +51,17 @@ def test_what_opens_over_a_page(page: Page, docker: Docker, scheme: str) -> None
     page.goto("/containers")
     row = page.locator(f'[data-name="{name}"]')
     row.get_by_test_id("act-more").click()
-    check(page, "menu")
+    found = broken(page, "menu")
     page.get_by_role("menuitem", name="Remove").click()
-    check(page, "question")
+    found += broken(page, "question")
     page.get_by_role("button", name="Cancel").click()
     page.keyboard.press("Control+k")
     page.keyboard.type(name)
-    check(page, "palette")
+    found += broken(page, "palette")
     page.keyboard.press("Escape")
     page.get_by_test_id("operations-open").click()
-    check(page, "operations")
+    found += broken(page, "operations")
+    assert not found, "\n".join(found)
 
 
 def test_the_way_to_a_containers_log_needs_no_mouse(page: Page, docker: Docker) -> None:

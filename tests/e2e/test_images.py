@@ -23,29 +23,37 @@ def slow_registry(registry: str) -> Iterator[str]:
     host, _, port = registry.rpartition(":")
     listener = socket.create_server(("127.0.0.1", 0))
 
-    def pump(source: socket.socket, target: socket.socket, rate: int | None) -> None:
+    def pump(source: socket.socket, target: socket.socket, rate: int) -> None:
         try:
             while data := source.recv(16_384):
                 target.sendall(data)
-                if rate and len(data) > 4096:
-                    time.sleep(len(data) / rate)
+                time.sleep(len(data) / rate if rate else 0)
             target.shutdown(socket.SHUT_WR)
         except OSError:
             pass
 
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            upstream = socket.create_connection((host, int(port)))
-            threading.Thread(target=pump, args=(client, upstream, None), daemon=True).start()
-            threading.Thread(target=pump, args=(upstream, client, SLOW), daemon=True).start()
+    def serve(client: socket.socket) -> None:
+        with client, socket.create_connection((host, int(port))) as upstream:
+            up = threading.Thread(target=pump, args=(client, upstream, 0))
+            up.start()
+            pump(upstream, client, SLOW)
+            up.join()
 
-    threading.Thread(target=serve, daemon=True).start()
+    def listen() -> None:
+        with listener:
+            while not closing.is_set():
+                try:
+                    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+                except TimeoutError:
+                    pass
+
+    closing = threading.Event()
+    listener.settimeout(0.1)
+    thread = threading.Thread(target=listen)
+    thread.start()
     yield f"127.0.0.1:{listener.getsockname()[1]}"
-    listener.close()
+    closing.set()
+    thread.join()
 
 
 def pull(page: Page, image: str) -> None:

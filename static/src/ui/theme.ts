@@ -1,5 +1,5 @@
 /** Colours and defaults of the components; the values that make every page readable (axe: contrast, names) are set here once. */
-import { type CSSVariablesResolver, createTheme, type MantineColorsTuple, Modal, Drawer, Tooltip, Menu } from "@mantine/core";
+import { type CSSVariablesResolver, Combobox, createTheme, type MantineColorsTuple, Modal, Drawer, Tooltip, Menu } from "@mantine/core";
 import { t } from "../core/i18n";
 
 const sea: MantineColorsTuple = [
@@ -8,6 +8,9 @@ const sea: MantineColorsTuple = [
 const slate: MantineColorsTuple = [
   "#d7dee6", "#b6c1cd", "#94a2b2", "#6f8093", "#47566a", "#334155", "#233042", "#18222f", "#111923", "#0b1119",
 ];
+
+// Menus and tooltips open inside the main landmark of the page.
+const OVERLAYS = { target: "#overlays" };
 
 export function makeTheme() {
   return createTheme({
@@ -24,8 +27,9 @@ export function makeTheme() {
     components: {
       Modal: Modal.extend({ defaultProps: { closeButtonProps: { "aria-label": t("close") }, centered: true, overlayProps: { blur: 2 } } }),
       Drawer: Drawer.extend({ defaultProps: { closeButtonProps: { "aria-label": t("close") }, overlayProps: { blur: 2 } } }),
-      Tooltip: Tooltip.extend({ defaultProps: { openDelay: 350, withArrow: true } }),
-      Menu: Menu.extend({ defaultProps: { shadow: "md", radius: "md", position: "bottom-end" } }),
+      Tooltip: Tooltip.extend({ defaultProps: { openDelay: 350, withArrow: true, portalProps: OVERLAYS } }),
+      Combobox: Combobox.extend({ defaultProps: { portalProps: OVERLAYS } }),
+      Menu: Menu.extend({ defaultProps: { shadow: "md", radius: "md", position: "bottom-end", portalProps: OVERLAYS, withInitialFocusPlaceholder: false } }),
     },
   });
 }

@@ -107,7 +107,7 @@ function Actions({ row }: { row: ContainerRow }) {
         <Menu.Target><Button variant="default" size="sm" px={9} aria-label={t("more")} data-testid="act-more"><IconChevronDown size={16} /></Button></Menu.Target>
         <Menu.Dropdown>
           {verbsFor(row).filter((verb) => !main.includes(verb)).map((verb) => (
-            <Menu.Item key={verb} color={verb === "remove" ? "red" : undefined} leftSection={<VerbIcon verb={verb} />} disabled={!!under} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>{t(`verb.${verb}`)}</Menu.Item>
+            <Menu.Item key={verb} className={verb === "remove" ? "menu-danger" : undefined} leftSection={<VerbIcon verb={verb} />} disabled={!!under} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>{t(`verb.${verb}`)}</Menu.Item>
           ))}
         </Menu.Dropdown>
       </Menu>

@@ -120,8 +120,8 @@ function Tools({ view, status, onlyHits, setOnlyHits, name, id }: ToolProps) {
       <Search view={view} status={status} onlyHits={onlyHits} setOnlyHits={setOnlyHits} />
       <div className="spread">
         <span className="streams" role="group" aria-label={t("logs.streams")}>
-          <Toggle on={chosen.stdout} label="stdout" onClick={() => set({ stdout: !chosen.stdout })} testid="log-stdout"><small>out</small></Toggle>
-          <Toggle on={chosen.stderr} label="stderr" onClick={() => set({ stderr: !chosen.stderr })} testid="log-stderr"><small className="log-err-word">err</small></Toggle>
+          <Toggle on={chosen.stdout} label="stdout" onClick={() => set({ stdout: !chosen.stdout })} testid="log-stdout"><small>stdout</small></Toggle>
+          <Toggle on={chosen.stderr} label="stderr" onClick={() => set({ stderr: !chosen.stderr })} testid="log-stderr"><small className="log-err-word">stderr</small></Toggle>
         </span>
         <Toggle on={chosen.timestamps} label={t("logs.timestamps")} onClick={() => set({ timestamps: !chosen.timestamps })} testid="log-times"><IconClock size={16} /></Toggle>
         <Toggle on={chosen.wrap} label={t("logs.wrap")} onClick={() => set({ wrap: !chosen.wrap })} testid="log-wrap"><IconWrap size={16} /></Toggle>

@@ -22,13 +22,17 @@ export function TerminalTab({ row }: TabProps) {
   const [busy, setBusy] = useState(false);
   const { shell } = useValue(prefs);
   const asked = useRef(false);
+  const box = useRef<HTMLDivElement>(null);
   const running = row.State === "running";
 
   const open = async (how: { shell: string; user: string }) => {
     setBusy(true);
     setProblem(null);
+    setSession(null);
+    // The empty frame is drawn by then: its size is the terminal's.
+    await new Promise(requestAnimationFrame);
     try {
-      setSession(await sessions.open(row.Id, how));
+      setSession(await sessions.open(row.Id, how, box.current));
     } catch (error) {
       setProblem(wordsOf(error));
     }
@@ -47,7 +51,6 @@ export function TerminalTab({ row }: TabProps) {
       <TextInput size="xs" w={150} aria-label={t("run.user")} placeholder={t("terminal.user")} value={user} onChange={(e) => setUser(e.currentTarget.value)} spellCheck={false} data-testid="terminal-user" />
       <Button size="xs" variant="default" leftSection={<IconTerminal size={14} />} loading={busy} disabled={!running} data-testid="terminal-new" onClick={() => {
         if (session) sessions.close(session);
-        setSession(null);
         void open({ shell, user });
       }}>{t("terminal.new")}</Button>
     </div>
@@ -56,8 +59,8 @@ export function TerminalTab({ row }: TabProps) {
     <>
       {tools}
       {problem && <Alert color="red" role="alert" mb="sm" title={problem} data-testid="terminal-error" />}
-      {session ? <Screen key={session.key} session={session} onAgain={() => { sessions.close(session); setSession(null); void open({ shell, user }); }} />
-        : !running ? <div className="panel empty"><h2>{t("terminal.stopped")}</h2></div> : !problem && <div className="term" aria-busy="true" />}
+      {session ? <Screen key={session.key} session={session} onAgain={() => { sessions.close(session); void open({ shell, user }); }} />
+        : !running ? <div className="panel empty"><h2>{t("terminal.stopped")}</h2></div> : !problem && <div className="term" aria-busy="true" ref={box} />}
     </>
   );
 }

@@ -13,6 +13,16 @@ const THEME = {
   brightBlack: "#8794a3", brightRed: "#ff8787", brightGreen: "#8ce99a", brightYellow: "#ffe066", brightBlue: "#91c4ff", brightMagenta: "#e599f7", brightCyan: "#66d9e8", brightWhite: "#f8f9fa",
 };
 
+const FONT = '13px "JetBrains Mono Variable"';
+const LOOK = {
+  fontFamily: '"JetBrains Mono Variable", ui-monospace, Menlo, Consolas, monospace',
+  fontSize: 13,
+  lineHeight: 1.2,
+  scrollback: SCROLLBACK,
+  theme: THEME,
+  minimumContrastRatio: 4.5,
+};
+
 export interface How {
   shell: string;
   user: string;
@@ -31,10 +41,7 @@ export class Session {
   constructor(readonly container: string, readonly term: string) {
     this.key = term;
     this.element.style.width = this.element.style.height = "100%";
-    this.xterm = new Terminal({
-      fontFamily: '"JetBrains Mono Variable", ui-monospace, Menlo, Consolas, monospace', fontSize: 13, lineHeight: 1.2, cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
-      scrollback: SCROLLBACK, theme: THEME, screenReaderMode: false, minimumContrastRatio: 4.5,
-    });
+    this.xterm = new Terminal({ ...LOOK, cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches });
     this.xterm.loadAddon(this.fit);
     // What is typed here is the shell's: the page's own keys must not see it.
     this.xterm.attachCustomKeyEventHandler((event) => {
@@ -114,9 +121,11 @@ class Sessions {
     return this.open_.get(container) ?? null;
   }
 
-  async open(container: string, how: How): Promise<Session> {
+  /** Start a shell; `box` is where it will be shown: the shell knows that size from its first byte on. */
+  async open(container: string, how: How, box: HTMLElement | null): Promise<Session> {
     const cmd = how.shell === "auto" ? undefined : [how.shell];
-    const answer = await stream.request<{ term: string }>("terminal.open", { host: HOST, id: container, cols: 80, rows: 24, ...(cmd ? { cmd } : {}), ...(how.user ? { user: how.user } : {}) });
+    const size = box ? await sizeOf(box) : { cols: 80, rows: 24 };
+    const answer = await stream.request<{ term: string }>("terminal.open", { host: HOST, id: container, ...size, ...(cmd ? { cmd } : {}), ...(how.user ? { user: how.user } : {}) });
     return this.add(container, answer.term);
   }
 
@@ -158,6 +167,18 @@ class Sessions {
   private forget(term: string): void {
     store(Object.fromEntries(Object.entries(stored()).filter(([, one]) => one !== term)));
   }
+}
+
+async function sizeOf(box: HTMLElement): Promise<{ cols: number; rows: number }> {
+  await document.fonts.load(FONT);
+  const probe = new Terminal(LOOK);
+  const fit = new FitAddon();
+  probe.loadAddon(fit);
+  probe.open(box);
+  const size = fit.proposeDimensions();
+  probe.dispose();
+  box.replaceChildren();
+  return { cols: Math.min(1000, Math.max(2, size?.cols || 80)), rows: Math.min(1000, Math.max(2, size?.rows || 24)) };
 }
 
 function stored(): Record<string, string> {

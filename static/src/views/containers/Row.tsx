@@ -148,7 +148,7 @@ function Actions({ row }: { row: ContainerRow }) {
           <Menu.Item leftSection={<IconCode size={16} />} onClick={() => go(`${page}/inspect`)}>{t("tab.inspect")}</Menu.Item>
           <Menu.Divider />
           {verbsFor(row).filter((verb) => verb !== main && verb !== "restart").map((verb) => (
-            <Menu.Item key={verb} color={verb === "remove" ? "red" : undefined} leftSection={<VerbIcon verb={verb} />} disabled={!!under} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>
+            <Menu.Item key={verb} className={verb === "remove" ? "menu-danger" : undefined} leftSection={<VerbIcon verb={verb} />} disabled={!!under} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>
               {t(`verb.${verb}`)}
             </Menu.Item>
           ))}

@@ -138,7 +138,7 @@ function More({ row, tags, name }: { row: ImageRow; tags: readonly string[]; nam
         {tags.length > 1 && tags.map((tag) => (
           <Menu.Item key={tag} leftSection={<IconTrash size={16} />} onClick={() => void removeImage(tag, tag, false)}><span className="nowrap">{t("images.untag", { tag })}</span></Menu.Item>
         ))}
-        <Menu.Item color="red" leftSection={<IconTrash size={16} />} onClick={() => void removeImage(tags.length === 1 ? (tags[0] ?? row.Id) : row.Id, name, tags.length > 1)} data-testid="image-remove">{t("images.remove")}</Menu.Item>
+        <Menu.Item className="menu-danger" leftSection={<IconTrash size={16} />} onClick={() => void removeImage(tags.length === 1 ? (tags[0] ?? row.Id) : row.Id, name, tags.length > 1)} data-testid="image-remove">{t("images.remove")}</Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

@@ -22,6 +22,7 @@ export function Card({ title, lead, children }: { title: string; lead?: ReactNod
           {lead && <Text component="div" size="sm" c="dimmed" mt={6}>{lead}</Text>}
           {children}
         </Paper>
+        <div id="overlays" />
       </main>
     </div>
   );

@@ -40,6 +40,7 @@ export function Palette() {
       nothingFound={t("palette.nothing")}
       highlightQuery
       scrollable
+      attributes={{ content: { "aria-label": t("palette.placeholder") } }}
       maxHeight={420}
       shortcut={["mod + K"]}
       tagsToIgnore={[]}

@@ -37,6 +37,7 @@ export function Shell() {
         <Banner />
         <main className="shell-page" id="page" tabIndex={-1}>
           <Suspense fallback={null}><Page /></Suspense>
+          <div id="overlays" />
         </main>
       </div>
       <BottomBar />
@@ -86,9 +87,9 @@ function SideBar() {
 
 function TopBar() {
   return (
-    <header className="top">
+    <section className="top" aria-label={t("nav.tools")}>
       <Link href="/containers" className="top-brand" aria-label="Berth"><Logo size={26} /></Link>
-      <UnstyledButton className="top-search" onClick={() => spotlight.open()} aria-label={t("palette.open")} data-testid="palette-open">
+      <UnstyledButton className="top-search" onClick={() => spotlight.open()} data-testid="palette-open">
         <IconSearch size={15} /> <span>{t("palette.hint")}</span> <Kbd size="xs">{/mac/i.test(navigator.userAgent) ? "⌘" : "Ctrl"} K</Kbd>
       </UnstyledButton>
       <div className="top-tools">
@@ -97,7 +98,7 @@ function TopBar() {
         <SchemeSwitch />
         <AccountMenu />
       </div>
-    </header>
+    </section>
   );
 }
 
