@@ -9,6 +9,7 @@ UNIT = REPOSITORY / "tests/unit"
 
 SEVERAL = {
     "engine/api/wire/test_create.py": "a create request is read by config.py and host_config.py together",
+    "engine/images/test_image_documents.py": "manifests, configurations, histories: the documents of an image together",
 }
 """Tests of several modules at once → which."""
 
