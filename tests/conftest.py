@@ -1,8 +1,8 @@
 """Fixtures of every suite: a real engine, a real registry, the real docker CLI.
 
-    BERTH_TEST_DOCKER_HOST   run tests/root/test_cli_* against this engine (to learn what Docker itself does)
-    BERTH_TEST_IMAGE         the test image there (tests/support/images.py), as `name`
-    BERTH_TEST_NETNS         path of the network namespace in which that engine publishes ports
+BERTH_TEST_DOCKER_HOST   run tests/root/test_cli_* against this engine (to learn what Docker itself does)
+BERTH_TEST_IMAGE         the test image there (tests/support/images.py), as `name`
+BERTH_TEST_NETNS         path of the network namespace in which that engine publishes ports
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tests.support import images
 from tests.support import registry as registry_support
 from tests.support.docker_cli import Docker
 from tests.support.instance import Instance
+from tests.support.witness import watching
 
 PEER = os.environ.get("BERTH_TEST_DOCKER_HOST", "")
 
@@ -62,17 +63,19 @@ def engine() -> Iterator[Instance]:
 
 
 @pytest.fixture(scope="session")
-def docker_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Docker:
-    """The docker CLI on the session's engine, which has the test images."""
+def docker_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
+    """The docker CLI on the session's engine, which has the test images; every answer's shape is checked."""
     config = tmp_path_factory.mktemp("docker-config")
     if PEER:
-        return Docker(PEER, os.environ["BERTH_TEST_IMAGE"], config, os.environ.get("BERTH_TEST_NETNS"))
+        yield Docker(PEER, os.environ["BERTH_TEST_IMAGE"], config, os.environ.get("BERTH_TEST_NETNS"))
+        return
     instance: Instance = request.getfixturevalue("engine")
     address: str = request.getfixturevalue("registry")
-    docker = Docker(instance.docker_host, f"{address}/testbox", config)
-    for tag in ("latest", "full"):
-        docker.ok("pull", "--quiet", f"{address}/testbox:{tag}")
-    return docker
+    with watching(instance.folder / "witness.sock", instance.admin_socket) as witness:
+        docker = Docker(f"unix://{witness.path}", f"{address}/testbox", config)
+        for tag in ("latest", "full"):
+            docker.ok("pull", "--quiet", f"{address}/testbox:{tag}")
+        yield docker
 
 
 @pytest.fixture
