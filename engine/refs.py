@@ -74,7 +74,9 @@ class Reference:
         """The repository as users write it: `busybox`."""
         if self.domain != DEFAULT_REGISTRY:
             return self.name
-        return self.path.removeprefix("library/") if self.path.count("/") == 1 else self.path
+        short = self.path.removeprefix("library/") if self.path.count("/") == 1 else self.path
+        # Cut short, a path such as `0.0/app` would name another registry.
+        return short if _split_domain(short)[0] == DEFAULT_REGISTRY else self.name
 
     @property
     def familiar(self) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import faults
+from engine.clock import now_ns
 from engine.containers.model import Container
 from engine.runtime import bundle
 from engine.runtime.base import ExitWatcher, Launch, Runtime
@@ -76,6 +77,7 @@ class Launcher:
         faults.point("start.after-create")
         self._attach_points.open(container.id, lambda: self._runtime.attach(container.id))
         self._watcher.watch(container.id, created.conmon_pid)
+        started_ns = now_ns()  # before: it may have ended by the time `start` returns
         self._runtime.start(container.id)
         faults.point("start.after-start")
         return replace(
@@ -83,7 +85,9 @@ class Launcher:
             endpoints=joined.endpoints,
             ports=joined.ports,
             sandbox=joined.sandbox,
-            state=replace(container.state, pid=created.pid, conmon_pid=created.conmon_pid),
+            state=replace(
+                container.state, pid=created.pid, conmon_pid=created.conmon_pid, started_ns=started_ns
+            ),
         )
 
     def _write_files(self, container: Container, joined: Joined) -> None:

@@ -115,7 +115,6 @@ class Lifecycle:
                 exit_code=0,
                 error="",
                 oom_killed=False,
-                started_ns=now_ns(),
                 restart_count=restarts,
                 stopped_by_user=False,
                 health=Health() if health.check_argv(running.config) else None,

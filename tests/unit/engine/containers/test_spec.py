@@ -13,7 +13,7 @@ from engine.containers.devices import Node
 from engine.containers.model import Config, Container, HostConfig, MountPoint, Ulimit
 from engine.containers.spec import SpecHost
 from engine.containers.users import User
-from engine.errors import InvalidArgument
+from engine.errors import InvalidArgument, Unsupported
 from engine.kernel import caps
 from tests.fakes.make import a_container
 
@@ -310,3 +310,25 @@ def test_every_field_of_the_host_config_that_is_not_here_is_named() -> None:
     missing = {name for name in HostConfig.__dataclass_fields__ if name not in elsewhere and f".{name}" not in sources}
     assert missing == set()
     assert Config.__dataclass_fields__
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "no-new-privileges",
+        "no-new-privileges:true",
+        "label=disable",
+        "label:type:x",
+        "apparmor=unconfined",
+        "seccomp={}",
+    ],
+)
+def test_security_option_that_has_a_meaning_is_taken(option: str) -> None:
+    spec.check_security_options((option,))
+
+
+def test_security_option_without_a_meaning_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match='invalid --security-opt 2: "bogus=1"'):
+        spec.check_security_options(("label=disable", "bogus=1"))
+    with pytest.raises(Unsupported, match="apparmor=mine"):
+        spec.check_security_options(("apparmor=mine",))

@@ -27,10 +27,38 @@ from engine.runtime import failures
             126,
             'chdir to cwd ("/nosuch") set in config.json failed: no such file or directory: unknown',
         ),
+        (
+            'time="2026-11-24T06:56:44Z" level=error msg="runc create failed: unable to start container process: '
+            'exec: \\"nosuch\\": executable file not found in $PATH"',
+            127,
+            'unable to start container process: exec: "nosuch": executable file not found in $PATH: unknown',
+        ),
+        (
+            'time="x" level=error msg="exec failed: unable to start container process: '
+            'exec: \\"/etc/passwd\\": permission denied"',
+            126,
+            'unable to start container process: exec: "/etc/passwd": permission denied: unknown',
+        ),
+        (
+            "error: stat `/dev/mqueue`: No such file or directory",
+            128,
+            "unable to start container process: stat `/dev/mqueue`: No such file or directory: unknown",
+        ),
         ("\n\n  error: something else\n", 128, "unable to start container process: something else: unknown"),
         ("", 128, "unable to start container process: the runtime failed without a word: unknown"),
     ],
-    ids=["not in path", "no file", "no access", "a folder", "no cwd", "other", "silent"],
+    ids=[
+        "not in path",
+        "no file",
+        "no access",
+        "a folder",
+        "no cwd",
+        "runc: not in path",
+        "runc: no access",
+        "mount source",
+        "other",
+        "silent",
+    ],
 )
 def test_words_and_exit_code(said: str, code: int, text: str) -> None:
     failed = failures.create_failed(said, "asked")
