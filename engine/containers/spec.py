@@ -15,7 +15,7 @@ from engine.containers import devices, limits, spec_mounts
 from engine.containers.limits import Machine
 from engine.containers.model import Container
 from engine.containers.users import User
-from engine.errors import InvalidArgument
+from engine.errors import InvalidArgument, Unsupported
 from engine.kernel import caps
 
 Spec = dict[str, Any]
@@ -282,6 +282,19 @@ def seccomp_option(container: Container) -> str:
         return "unconfined"
     found = _option(container, "seccomp")
     return "" if found in ("builtin", "default") else found
+
+
+def check_security_options(options: Sequence[str]) -> None:
+    """Refuse an option that means nothing here: one that is ignored would look like protection. InvalidArgument.
+
+    SELinux labels and `apparmor=unconfined` ask for what is so without SELinux and AppArmor profiles.
+    """
+    for index, entry in enumerate(options):
+        key, _, value = entry.replace(":", "=", 1).partition("=") if "=" not in entry else entry.partition("=")
+        if key == "apparmor" and value not in ("unconfined", ""):
+            raise Unsupported(f"HostConfig.SecurityOpt: apparmor={value}: AppArmor profiles are not supported")
+        if key not in ("apparmor", "label", "seccomp", "no-new-privileges", "systempaths"):
+            raise InvalidArgument(f'invalid --security-opt {index + 1}: "{entry}"')
 
 
 def wants_init(container: Container) -> bool:

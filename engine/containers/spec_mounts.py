@@ -62,10 +62,8 @@ def _system_mounts(container: Container, own_cgroup_namespace: bool) -> list[Oci
         _mount("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", access]),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", cgroup_options + (["private"] if own_cgroup_namespace else [])),
     ]
-    if container.host_config.ipc_mode == "host":
-        mounts.append(_bind(Path("/dev/mqueue"), "/dev/mqueue", ["rprivate"]))
-    else:
-        mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]))
+    # One file system for each IPC namespace: in the host's namespace this is the host's.
+    mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]))
     return mounts
 
 

@@ -8,6 +8,7 @@ import re
 from engine.containers import restart
 from engine.containers.model import Config, HostConfig
 from engine.containers.signals import parse_signal
+from engine.containers.spec import check_security_options
 from engine.errors import InvalidArgument
 from engine.kernel import caps
 
@@ -35,6 +36,7 @@ def check_config(config: Config, host: HostConfig) -> None:
         caps.normalize(name, "CapAdd")
     for name in host.cap_drop:
         caps.normalize(name, "CapDrop")
+    check_security_options(host.security_opt)
     check_limits(host)
 
 

@@ -16,9 +16,12 @@ _PROCESS = "unable to start container process: "
 # crun: executable file `x` not found in $PATH: No such file or directory
 _NOT_IN_PATH = re.compile(r"executable file [`'\"]?(?P<name>[^`'\"]*?)[`'\"]? not found")
 # crun: cannot find/open executable, with a path in it
-_NO_FILE = re.compile(r"(?:exec(?:utable)?|open|stat|lookup)\b.*?[`'\"](?P<name>/[^`'\"]*)[`'\"].*No such file", re.I)
+_NO_FILE = re.compile(r"\bexec(?:utable|ve)?\b.*?[`'\"](?P<name>/[^`'\"]*)[`'\"].*No such file", re.I)
 _NO_ACCESS = re.compile(r"[`'\"](?P<name>[^`'\"]*)[`'\"].*permission denied", re.I)
 _CWD = re.compile(r"(?:chdir|cwd|working directory)[^`'\"]*[`'\"](?P<name>[^`'\"]+)[`'\"]", re.I)
+# runc, in logrus' words: time="…" level=error msg="… exec: \\"x\\": executable file not found in $PATH"
+_LOGRUS = re.compile(r'level=error msg="(?P<text>(?:[^"\\]|\\.)*)"')
+_RUNC = re.compile(r'exec: "(?P<name>[^"]*)": (?P<why>.+)$')
 _PREFIX = re.compile(r"^(?:\d{4}-\d\d-\d\dT\S+:? )?(?:error|ERRO\S*|fatal):? *", re.I)
 
 
@@ -37,6 +40,9 @@ def exec_failed(stderr: str, command: str = "") -> RuntimeFailed:
 def explain(stderr: str, command: str) -> tuple[str, int]:
     """Return Docker's words and exit code for what a runtime wrote."""
     text = clean(stderr)
+    if found := _RUNC.search(text):
+        code = 126 if "permission denied" in found["why"] else 127
+        return f'{_PROCESS}exec: "{found["name"]}": {found["why"]}: unknown', code
     if found := _NOT_IN_PATH.search(text):
         name = found["name"] or command
         why = f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
@@ -56,6 +62,9 @@ def explain(stderr: str, command: str) -> tuple[str, int]:
 
 def clean(stderr: str) -> str:
     """Return the last line that says something, without time stamp and level."""
+    logged = [found["text"] for found in _LOGRUS.finditer(stderr)]
+    if logged:
+        return logged[-1].replace('\\"', '"').replace("\\\\", "\\").rpartition(f"{_PROCESS}")[2]
     lines = [_PREFIX.sub("", line.strip()).strip() for line in stderr.replace("\\n", "\n").splitlines()]
     said = [line for line in lines if line]
     return said[-1] if said else ""

@@ -40,3 +40,12 @@ def test_partner_that_does_not_run_is_refused(docker: Docker) -> None:
 def test_unknown_partner_is_named(docker: Docker) -> None:
     said = docker.fails("run", "--rm", "--pid", "container:nobody-here", docker.image, "true", code=125)
     assert "No such container: nobody-here" in said
+
+
+def test_host_ipc_needs_no_message_queues_on_the_host(docker: Docker) -> None:
+    assert docker.ok("run", "--rm", "--ipc", "host", docker.image, "ls", "-d", "/dev/mqueue") == "/dev/mqueue"
+
+
+def test_unknown_security_option_is_refused_at_creation(docker: Docker) -> None:
+    said = docker.fails("create", "--security-opt", "bogus=1", docker.image, "true")
+    assert 'invalid --security-opt 1: "bogus=1"' in said
