@@ -3,6 +3,26 @@ import { language, t } from "./i18n";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
+interface Formats {
+  lang: string;
+  relative: Intl.RelativeTimeFormat;
+  dateTime: Intl.DateTimeFormat;
+}
+let made: Formats | null = null;
+
+/** Making a formatter costs more than a thousand uses of it. */
+function formats(): Formats {
+  const lang = language.get();
+  if (made?.lang !== lang) {
+    made = {
+      lang,
+      relative: new Intl.RelativeTimeFormat(lang, { numeric: "always", style: "short" }),
+      dateTime: new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" }),
+    };
+  }
+  return made;
+}
+
 /** Bytes in binary units, three significant digits: 1536 → "1.5 KiB". */
 export function bytes(value: number): string {
   if (!Number.isFinite(value) || value < 0) return "–";
@@ -31,7 +51,7 @@ export function ago(thenMs: number, nowMs: number): string {
   if (Math.abs(value) < 5) return t("time.now");
   for (const [size, unit] of steps) {
     if (Math.abs(value) < size) {
-      return new Intl.RelativeTimeFormat(language.get(), { numeric: "always", style: "short" }).format(Math.round(value), unit);
+      return formats().relative.format(Math.round(value), unit);
     }
     value /= size;
   }
@@ -41,7 +61,7 @@ export function ago(thenMs: number, nowMs: number): string {
 export function dateTime(value: string | number): string {
   const date = new Date(value);
   if (Number.isNaN(date.getTime()) || date.getFullYear() < 1971) return "–";
-  return date.toLocaleString(language.get(), { dateStyle: "medium", timeStyle: "medium" });
+  return formats().dateTime.format(date);
 }
 
 export function shortId(id: string): string {

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "react";
 interface Props {
   /** Values from old to new. */
   values: readonly number[];
+  tone?: keyof typeof COLOURS;
   /** The scale reaches at least this far up. */
   atLeast: number;
   width?: number;
@@ -11,8 +12,10 @@ interface Props {
 }
 
 const POINTS = 60;
+/** Light and dark; asking the browser for a computed colour at each sample would cost a style pass. */
+const COLOURS = { cpu: ["#1098ad", "#3bc9db"], mem: ["#7048e8", "#9775fa"] } as const;
 
-export function Sparkline({ values, atLeast, width = 64, height = 22 }: Props) {
+export function Sparkline({ values, atLeast, tone = "cpu", width = 64, height = 22 }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     const element = canvas.current;
@@ -30,7 +33,7 @@ export function Sparkline({ values, atLeast, width = 64, height = 22 }: Props) {
     const top = Math.max(atLeast, ...shown) * 1.1;
     const x = (i: number) => width - ((shown.length - 1 - i) * width) / (POINTS - 1);
     const y = (v: number) => height - 1.5 - (v / top) * (height - 3);
-    context.strokeStyle = getComputedStyle(element).color;
+    context.strokeStyle = COLOURS[tone][document.documentElement.dataset.mantineColorScheme === "dark" ? 1 : 0];
     context.fillStyle = context.strokeStyle;
     context.lineWidth = 1.25;
     context.lineJoin = "round";

@@ -54,20 +54,20 @@ function Gauges({ id }: { id: string }) {
   const [before, now] = history.slice(-2);
   const seconds = before && now ? Math.max(0.5, (now.at - before.at) / 1000) : 1;
   const rate = (key: "rx" | "tx" | "read" | "write") => (before && now ? Math.max(0, now[key] - before[key]) / seconds : 0);
-  const cards: [string, string, string, readonly number[]][] = [
+  const cards: [string, string, string, readonly number[], ("cpu" | "mem")?][] = [
     [t("col.cpu"), point ? percent(point.cpu) : "–", t("over.cores"), history.map((one) => one.cpu)],
-    [t("col.mem"), point ? bytes(point.mem) : "–", point?.limit ? t("over.of", { limit: bytes(point.limit) }) : "", history.map((one) => one.mem)],
+    [t("col.mem"), point ? bytes(point.mem) : "–", point?.limit ? t("over.of", { limit: bytes(point.limit) }) : "", history.map((one) => one.mem), "mem"],
     [t("stats.network"), point ? `↓ ${bytes(rate("rx"))}/s` : "–", point ? `↑ ${bytes(rate("tx"))}/s` : "", []],
     [t("stats.pids"), point ? String(point.pids) : "–", "", history.map((one) => one.pids)],
   ];
   return (
     <div className="gauges">
-      {cards.map(([label, value, sub, values]) => (
+      {cards.map(([label, value, sub, values, tone]) => (
         <div key={label} className="panel gauge">
           <span className="dim">{label}</span>
           <b className="tabular">{value}</b>
           <small className="dim tabular">{sub || "\u00a0"}</small>
-          {values.length > 1 && <Sparkline values={values.slice(-60)} atLeast={1} width={110} height={34} />}
+          {values.length > 1 && <Sparkline values={values.slice(-60)} atLeast={1} tone={tone} width={110} height={34} />}
         </div>
       ))}
     </div>

@@ -1,6 +1,6 @@
 /** One container in the list. It listens to its own row only. */
-import { ActionIcon, Checkbox, Menu, Tooltip } from "@mantine/core";
-import { memo, type MouseEvent } from "react";
+import { Menu } from "@mantine/core";
+import { type ButtonHTMLAttributes, memo, type MouseEvent, useState } from "react";
 import { useNow } from "../../core/clock";
 import { type ContainerRow, nameOf, type Port, portLink, publishedPorts } from "../../core/docker";
 import { ago, bytes, dateTime, percent, shortId } from "../../core/format";
@@ -37,7 +37,7 @@ export const Row = memo(function Row({ id, index, top, height, card, tabbable, s
   };
   const check = (
     <div role="gridcell" className="c-check">
-      <Checkbox size="xs" aria-label={t("bulk.select", { name })} checked={selected} tabIndex={-1} onChange={() => undefined} onClick={(event) => onToggle(index, event.shiftKey)} data-testid="row-select" />
+      <input type="checkbox" aria-label={t("bulk.select", { name })} checked={selected} tabIndex={-1} onChange={() => undefined} onClick={(event) => onToggle(index, event.shiftKey)} data-testid="row-select" />
     </div>
   );
   const frame = {
@@ -89,7 +89,7 @@ function Load({ id }: { id: string }) {
         <span className="tabular">{percent(point.cpu)}</span>
       </div>
       <div role="gridcell" className="c-mem" data-testid="mem" title={point.limit ? `${bytes(point.mem)} / ${bytes(point.limit)}` : undefined}>
-        <Sparkline values={history.slice(-60).map((one) => one.mem)} atLeast={8 * 1024 ** 2} />
+        <Sparkline values={history.slice(-60).map((one) => one.mem)} atLeast={8 * 1024 ** 2} tone="mem" />
         <span className="tabular">{bytes(point.mem)}</span>
       </div>
     </>
@@ -105,7 +105,7 @@ function Ports({ row }: { row: ContainerRow }) {
   return (
     <>
       {ports.slice(0, SHOWN_PORTS).map((port) => <PortLink key={`${port.PublicPort}${port.Type}${port.PrivatePort}`} port={port} />)}
-      {rest.length > 0 && <Tooltip label={rest.map(portText).join("  ")}><span className="dim tabular">+{rest.length}</span></Tooltip>}
+      {rest.length > 0 && <span className="dim tabular" title={rest.map(portText).join("  ")}>+{rest.length}</span>}
     </>
   );
 }
@@ -120,40 +120,49 @@ export function PortLink({ port }: { port: Port }) {
   return <a className="port mono" href={link} target="_blank" rel="noreferrer noopener" title={link} tabIndex={-1} data-testid="port-link">{portText(port)}</a>;
 }
 
+/** A plain button: hundreds of them come and go while the list scrolls. */
+function IconButton({ label, name, ...rest }: ButtonHTMLAttributes<HTMLButtonElement> & { label: string; name: string }) {
+  return <button type="button" className="icon-button" tabIndex={-1} title={label} aria-label={`${label} ${name}`} {...rest} />;
+}
+
 function Actions({ row }: { row: ContainerRow }) {
   const under = useRow(pending, row.Id);
-  const page = `/containers/${shortId(row.Id)}`;
   const main: Verb = can("stop", row) ? "stop" : "start";
   const name = nameOf(row);
   const button = (verb: Verb) => (
-    <Tooltip label={t(`verb.${verb}`)} key={verb}>
-      <ActionIcon variant="subtle" color="gray" tabIndex={-1} aria-label={`${t(`verb.${verb}`)} ${name}`} disabled={!!under || !can(verb, row)} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>
-        <VerbIcon verb={verb} />
-      </ActionIcon>
-    </Tooltip>
+    <IconButton label={t(`verb.${verb}`)} name={name} disabled={!!under || !can(verb, row)} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>
+      <VerbIcon verb={verb} />
+    </IconButton>
   );
   return (
     <>
       {button(main)}
       {button("restart")}
-      <Tooltip label={t("tab.logs")}>
-        <ActionIcon variant="subtle" color="gray" tabIndex={-1} aria-label={`${t("tab.logs")} ${name}`} onClick={() => go(`${page}/logs`)} data-testid="act-logs"><IconLogs size={16} /></ActionIcon>
-      </Tooltip>
-      <Menu width={200}>
-        <Menu.Target>
-          <ActionIcon variant="subtle" color="gray" tabIndex={-1} aria-label={`${t("more")} ${name}`} data-testid="act-more"><IconDots size={16} /></ActionIcon>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item leftSection={<IconTerminal size={16} />} disabled={row.State !== "running"} onClick={() => go(`${page}/terminal`)}>{t("tab.terminal")}</Menu.Item>
-          <Menu.Item leftSection={<IconCode size={16} />} onClick={() => go(`${page}/inspect`)}>{t("tab.inspect")}</Menu.Item>
-          <Menu.Divider />
-          {verbsFor(row).filter((verb) => verb !== main && verb !== "restart").map((verb) => (
-            <Menu.Item key={verb} className={verb === "remove" ? "menu-danger" : undefined} leftSection={<VerbIcon verb={verb} />} disabled={!!under} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>
-              {t(`verb.${verb}`)}
-            </Menu.Item>
-          ))}
-        </Menu.Dropdown>
-      </Menu>
+      <IconButton label={t("tab.logs")} name={name} onClick={() => go(`/containers/${shortId(row.Id)}/logs`)} data-testid="act-logs"><IconLogs size={16} /></IconButton>
+      <More row={row} main={main} disabled={!!under} />
     </>
+  );
+}
+
+/** The menu is made when it is first asked for. */
+function More({ row, main, disabled }: { row: ContainerRow; main: Verb; disabled: boolean }) {
+  const [opened, setOpened] = useState<boolean | null>(null);
+  const page = `/containers/${shortId(row.Id)}`;
+  const more = { label: t("more"), name: nameOf(row), "data-testid": "act-more" };
+  if (opened === null) return <IconButton {...more} aria-haspopup="menu" onClick={() => setOpened(true)}><IconDots size={16} /></IconButton>;
+  return (
+    <Menu width={200} opened={opened} onChange={setOpened}>
+      <Menu.Target><IconButton {...more}><IconDots size={16} /></IconButton></Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item leftSection={<IconTerminal size={16} />} disabled={row.State !== "running"} onClick={() => go(`${page}/terminal`)}>{t("tab.terminal")}</Menu.Item>
+        <Menu.Item leftSection={<IconCode size={16} />} onClick={() => go(`${page}/inspect`)}>{t("tab.inspect")}</Menu.Item>
+        <Menu.Divider />
+        {verbsFor(row).filter((verb) => verb !== main && verb !== "restart").map((verb) => (
+          <Menu.Item key={verb} className={verb === "remove" ? "menu-danger" : undefined} leftSection={<VerbIcon verb={verb} />} disabled={disabled} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>
+            {t(`verb.${verb}`)}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
   );
 }

@@ -1,5 +1,4 @@
 /** The table itself: rows on screen only, one focused row, cards on a phone. */
-import { Checkbox } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { type KeyboardEvent, useRef, useState } from "react";
 import { type Key, t } from "../../core/i18n";
@@ -81,7 +80,7 @@ export function Table({ ids, sort, onSort, selected, onSelect, onHelp }: Props) 
         <div role="rowgroup" className="ctable-sticky">
           <div className="ctable-grid ctable-head" role="row" aria-rowindex={1}>
             <div role="columnheader" className="c-check">
-              <Checkbox size="xs" aria-label={t("bulk.all")} checked={all} indeterminate={selected.size > 0 && !all} onChange={() => onSelect(all ? new Set() : new Set(ids))} data-testid="select-all" />
+              <input type="checkbox" aria-label={t("bulk.all")} checked={all} ref={(box) => { if (box) box.indeterminate = selected.size > 0 && !all; }} onChange={() => onSelect(all ? new Set() : new Set(ids))} data-testid="select-all" />
             </div>
             {COLUMNS.map((column) => <Heading key={column.label} {...column} sort={sort} onSort={onSort} />)}
           </div>
