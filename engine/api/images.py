@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 from engine.api import streams
 from engine.api.router import Call, Reply, Route
 from engine.api.wire import image as wire
-from engine.errors import InvalidArgument, Unsupported
+from engine.errors import BerthError, InvalidArgument, Unauthorized, Unavailable, Unsupported
 from engine.images.changes import apply_changes
 from engine.images.history import Step
 from engine.images.manifest import Descriptor
@@ -125,7 +126,9 @@ class ImageRoutes:
     def distribution(self, call: Call) -> Reply:
         """GET /distribution/{name}/json."""
         reference = Reference.parse(call.path["name"]).with_default_tag()
-        return Reply.json(wire.render_distribution(*self._pulls.inspect(reference, call.registry_auth())))
+        with _registry_faults():
+            found = self._pulls.inspect(reference, call.registry_auth())
+        return Reply.json(wire.render_distribution(*found))
 
     def _pull(self, call: Call) -> Reply:
         reference = Reference.parse(call.text("fromImage"))
@@ -134,7 +137,8 @@ class ImageRoutes:
         gone = threading.Event()
         call.on_gone(gone.set)
         platform, auth = call.text("platform"), call.registry_auth()
-        return _progress(self._pulls.pull(call.scope, reference, platform, auth, gone))
+        with _registry_faults():
+            return _progress(self._pulls.pull(call.scope, reference, platform, auth, gone))
 
     def _import(self, call: Call) -> Reply:
         if call.text("fromSrc") != "-":
@@ -170,6 +174,15 @@ def routes(images: Images, archives: Archives, pulls: Pulls) -> list[Route]:
         Route("DELETE", "/images/{name:.*}", handlers.remove),
         Route("GET", "/distribution/{name:.*}/json", handlers.distribution, since="1.30"),
     ]
+
+
+@contextmanager
+def _registry_faults() -> Iterator[None]:
+    """Answer 500, as Docker does, where a registry refuses or is away: 401 and 503 would be this engine's own."""
+    try:
+        yield
+    except (Unauthorized, Unavailable) as error:
+        raise BerthError(str(error)) from error
 
 
 def _progress(steps: Iterator[Progress]) -> Reply:
