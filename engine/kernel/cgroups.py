@@ -22,6 +22,7 @@ from engine.kernel import proc
 ROOT = Path("/sys/fs/cgroup")
 _V2_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 _SETTLE_SECONDS = 5.0
+_THAW_EVERY = 4
 _UNLIMITED = 1 << 62
 """v1 shows no limit as the largest multiple of the page size."""
 
@@ -204,15 +205,21 @@ class Cgroups:
             file, text = "freezer.state", "FROZEN" if frozen else "THAWED"
         path = self.path(name, "freezer") / file
         deadline = time.monotonic() + _SETTLE_SECONDS
-        pause = 0.0005
+        pause, rounds = 0.0005, 0
         path.write_text(text)
         while self.is_frozen(name) is not frozen:
             if time.monotonic() > deadline:
+                path.write_text("0" if self.is_v2 else "THAWED")
                 raise Internal(f"cgroup {name} did not become {text.lower()} within {_SETTLE_SECONDS:g} s")
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
+            rounds += 1
             if not self.is_v2:
-                # v1 may stay FREEZING when a process forks meanwhile: ask again.
+                # v1 may stay FREEZING where one process waits in the kernel for another that is frozen already (vfork,
+                # exec of a process with threads): let them pass, and ask again.
+                if frozen and rounds % _THAW_EVERY == 0:
+                    path.write_text("THAWED")
+                    time.sleep(0.002)
                 path.write_text(text)
 
     def is_frozen(self, name: str) -> bool:

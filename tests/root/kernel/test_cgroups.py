@@ -93,3 +93,18 @@ def test_warming_leaves_the_process_where_it_is(machine: Cgroups) -> None:
     before = proc.cgroup_of(os.getpid())
     machine.warm()
     assert proc.cgroup_of(os.getpid()) == before
+
+
+def test_processes_that_fork_and_exec_all_the_time_are_frozen_too(machine: Cgroups, name: str) -> None:
+    child = subprocess.Popen(["/bin/sh", "-c", "while :; do /bin/true; done"])
+    for root in machine.roots():
+        if machine.is_v2 or not (root / name[1:] / "cpuset.cpus").exists():
+            (root / name[1:] / "cgroup.procs").write_text(str(child.pid))
+    try:
+        for _ in range(20):
+            machine.freeze(name)
+            assert machine.is_frozen(name)
+            machine.thaw(name)
+    finally:
+        machine.kill(name)
+        child.wait()
