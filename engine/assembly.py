@@ -194,6 +194,7 @@ class Assembly:
             runtime=self.runtime,
             images=self.images,
             snapshots=self.snapshots,
+            networks=self.networks,
             creation=creation,
             lifecycle=self.lifecycle,
             waiters=self.waiters,

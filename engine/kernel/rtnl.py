@@ -18,7 +18,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_NEWLINK, _DELLINK, _SETLINK, _NEWADDR, _DELADDR, _NEWROUTE = 16, 17, 19, 20, 21, 24
+_NEWLINK, _DELLINK, _GETLINK, _SETLINK, _NEWADDR, _DELADDR, _NEWROUTE = 16, 17, 18, 19, 20, 21, 24
 _REQUEST, _ACK, _EXCL, _CREATE = 0x1, 0x4, 0x200, 0x400
 _NLMSG_ERROR = 2
 _IFF_UP = 1
@@ -86,6 +86,16 @@ def hairpin(name: str) -> Message:
 def up(index: int) -> Message:
     """Bring link `index` up."""
     return Message(_SETLINK, 0, _ifinfo(index, up=True), f"bring link {index} up")
+
+
+def settle(index: int = 0, name: str = "") -> Message:
+    """Have the kernel act on a link's new carrier now.
+
+    Until its link watch has run, a link whose other end has come up drops what is sent, and a bridge keeps the port
+    closed: a first packet would be lost, and TCP sends it again after a second. RTM_GETLINK runs it (since 6.8).
+    """
+    attribute = _attribute(_IFLA_IFNAME, _text(name)) if name else b""
+    return Message(_GETLINK, 0, _ifinfo(index) + attribute, f"settle link {name or index}")
 
 
 def set_mac(index: int, mac: str) -> Message:

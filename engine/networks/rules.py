@@ -65,6 +65,19 @@ table inet {table} {{
 """
 
 
+_DNS = """\
+add table ip berth
+delete table ip berth
+table ip berth {{
+  chain dns {{
+    type nat hook output priority -100; policy accept;
+    ip daddr {address} udp dport 53 dnat to {address}:{udp}
+    ip daddr {address} tcp dport 53 dnat to {address}:{tcp}
+  }}
+}}
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A host port and the container's address behind it."""
@@ -97,6 +110,11 @@ def replace_table(table: str, bridges: Iterable[tuple[str, Network]] = (), ports
 def remove_table(table: str) -> str:
     """Return the transaction that removes the table, if it is there."""
     return f"add table inet {table}\ndelete table inet {table}\n"
+
+
+def redirect_dns(address: str, udp_port: int, tcp_port: int) -> str:
+    """Return the transaction that, inside of a sandbox, sends port 53 of an address to these ports of it."""
+    return _DNS.format(address=address, udp=udp_port, tcp=tcp_port)
 
 
 def add_bridge(table: str, device: str, network: Network) -> str:

@@ -5,8 +5,8 @@
     ready       made, addressed and up, waiting in the pool under a key (a network id, or "" for lo only)
 
 Taking a ready one is a list's `pop`. Deleting a veth or a namespace costs 15 to 60 ms of RCU grace, and holds the
-kernel's network lock for it: `discard` hands both to a thread that does what has gathered at once. Who made an
-address for a sandbox is not known here: `Recipe` gives it, and `discard` says which is free.
+kernel's network lock for it: `discard` hands both to a thread that does what has gathered at once. Addresses are the
+caller's: a plug brings one, and its caller frees it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ import ipaddress
 import logging
 import os
 import secrets
+import socket
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.kernel import netns, rtnl
+from engine.kernel.nft import Nft
+from engine.networks import rules
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +123,27 @@ class SandboxMaker:
         """Give a sandbox in use its default route; one that is there already stays."""
         self._send_inside(sandbox, [rtnl.default_route(gateway, index)], ignore=rtnl.EXISTS)
 
+    def open_resolver(self, sandbox: Sandbox, address: str) -> tuple[socket.socket, socket.socket]:
+        """Return UDP and TCP sockets that get what the sandbox sends to port 53 of a loopback address.
+
+        They are on ports of their own: port 53 stays free for a container that serves DNS itself.
+        """
+
+        def make() -> tuple[socket.socket, socket.socket]:
+            with ExitStack() as undo:
+                udp = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC))
+                tcp = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC))
+                udp.bind((address, 0))
+                tcp.bind((address, 0))
+                tcp.listen()
+                rewriting = undo.enter_context(closing(Nft()))
+                rewriting.run(rules.redirect_dns(address, udp.getsockname()[1], tcp.getsockname()[1]))
+                rewriting.close()
+                undo.pop_all()
+            return udp, tcp
+
+        return netns.run_in(sandbox.path, make)
+
     def discard(self, sandbox: Sandbox, *, shared: bool = False) -> None:
         """Have a sandbox taken down soon. `shared`: others may still be inside, so its interfaces go by themselves."""
         with self._wake:
@@ -165,6 +190,9 @@ class SandboxMaker:
             if outside:
                 self._host.send(outside)
             inside.send([*first, *(message for plug in plugs for message in _inside(plug))])
+            if plugs:
+                inside.send([rtnl.settle(plug.index) for plug in plugs])
+                self._host.send([rtnl.settle(name=plug.veth) for plug in plugs])
         finally:
             os.close(here)
             inside.close()

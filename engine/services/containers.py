@@ -23,6 +23,7 @@ from engine.services.container_events import container_event
 from engine.services.creation import Creation
 from engine.services.images import Images
 from engine.services.lifecycle import Lifecycle
+from engine.services.networks import Networks
 from engine.services.waiters import Condition, Ended, Waiters
 from engine.storage.db import Database
 from engine.storage.snapshots.base import Snapshotter
@@ -72,6 +73,7 @@ class Containers:
         runtime: Runtime,
         images: Images,
         snapshots: Snapshotter,
+        networks: Networks,
         creation: Creation,
         lifecycle: Lifecycle,
         waiters: Waiters,
@@ -84,6 +86,7 @@ class Containers:
         self._runtime = runtime
         self._images = images
         self._snapshots = snapshots
+        self._networks = networks
         self._lifecycle = lifecycle
         self._waiters = waiters
         self._attach_points = attach_points
@@ -145,7 +148,7 @@ class Containers:
             taken = self._store.named(container.namespace, bare)
             if taken is not None:
                 raise name_conflict(bare, taken.id)
-            renamed = replace(container, name=bare)
+            renamed = self._networks.rename(replace(container, name=bare))
             with self._database.transaction() as transaction:
                 self._store.save(transaction, renamed)
                 extra = {"oldName": f"/{container.name}"}

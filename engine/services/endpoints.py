@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,13 +19,16 @@ from engine.containers.model import Container
 from engine.errors import Conflict, Internal
 from engine.ids import new_id
 from engine.kernel import conntrack, netns
-from engine.networks import files, model, ports
+from engine.networks import model
 from engine.networks.bridges import Bridge, Bridges
 from engine.networks.model import Network
 from engine.networks.pool import SandboxPool
 from engine.networks.ports import PortTable, PortTaken
 from engine.networks.rules import Published
 from engine.networks.sandboxes import Plug, Sandbox, SandboxMaker, number_of
+from engine.services import placement
+from engine.services.naming import Naming, dns_names
+from engine.services.placement import Wish
 from engine.values import Endpoint, EndpointConfig, PortBinding
 
 _log = logging.getLogger(__name__)
@@ -34,8 +37,6 @@ _NO_INTERFACE = ""
 """The pool's key for sandboxes with nothing but lo."""
 _BUSY_POOL = 2
 """Sandboxes kept ready for a namespace that is not the default one, once it has started a container."""
-_HOSTS = Path("/etc/hosts")
-_RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,12 @@ class _Live:
 class Endpoints:
     """The live half of the networks. Callers hold the container's lock."""
 
-    def __init__(self, bridges: Bridges, folder: Path, pool_size: int, *, hosts: Path = _HOSTS) -> None:
+    def __init__(self, bridges: Bridges, folder: Path, pool_size: int) -> None:
         self._bridges = bridges
         self._folder = folder
         self._pool_size = pool_size
-        self._hosts = hosts
         self._maker = SandboxMaker(folder)
+        self._naming = Naming(self._maker)
         self._pool = SandboxPool(self._make_ready, self._discard)
         self._ports = PortTable()
         self._flows = ThreadPoolExecutor(max_workers=1, thread_name_prefix="udp-flows")
@@ -89,17 +90,14 @@ class Endpoints:
 
     def join_host(self, container: Container, network: Network) -> Joined:
         """Give the container the host's own network."""
-        endpoint = _endpoint(EndpointConfig(model.HOST), network, new_id())
-        hosts = files.render_hosts(
-            addresses=(), hostname="", domainname="", extra=self._extra_hosts(container, ""), base=_read(self._hosts)
-        )
-        joined = Joined("", None, (endpoint,), (), hosts, self._resolv_conf(container, own=False))
+        endpoint = placement.make_endpoint(container, EndpointConfig(model.HOST), network, new_id())
+        joined = Joined("", None, (endpoint,), (), *self._naming.render_host(container))
         return self._remember(_Live(container.id, container.name, joined))
 
     def join_none(self, container: Container, network: Network) -> Joined:
         """Give the container a network of its own with nothing but lo."""
         sandbox = self._pool.take(_NO_INTERFACE) or self._maker.make()
-        endpoint = _endpoint(EndpointConfig(model.NONE), network, new_id())
+        endpoint = placement.make_endpoint(container, EndpointConfig(model.NONE), network, new_id())
         joined = self._joined(container, sandbox, (endpoint,), ())
         return self._remember(_Live(container.id, container.name, joined, sandbox))
 
@@ -114,16 +112,18 @@ class Endpoints:
         joined = Joined("", shared.netns_path, (), (), shared.hosts, shared.resolv_conf)
         return self._remember(_Live(container.id, container.name, joined))
 
-    def join(self, container: Container, wishes: Sequence[tuple[EndpointConfig, Network]]) -> Joined:
+    def join(self, container: Container, wishes: Sequence[Wish]) -> Joined:
         """Give the container a network of its own with an interface in each network, the first with its ports."""
         with ExitStack() as undo:
             sandbox = self._sandbox_for(wishes, container.config.mac_address)
             undo.callback(self._discard, sandbox)
-            gateway = _gateway_of(wishes)
+            gateway = placement.gateway_of(wishes)
             endpoints = tuple(
-                _endpoint(config, network, plug.endpoint_id, plug, self._bridges.find(network.id))
-                for (config, network), plug in zip(wishes, sandbox.plugs, strict=True)
+                placement.make_endpoint(container, config, net, plug.endpoint_id, plug, self._bridges.find(net.id))
+                for (config, net), plug in zip(wishes, sandbox.plugs, strict=True)
             )
+            undo.callback(self._naming.end, container.id, endpoints)
+            self._naming.serve(container, sandbox, endpoints, [network for _, network in wishes])
             taken, published = self._publish(container, endpoints, wishes, gateway)
             joined = self._joined(container, sandbox, endpoints, taken)
             undo.pop_all()
@@ -139,6 +139,7 @@ class Endpoints:
             for other in self._live.values():
                 other.sharers.discard(container_id)
         self._withdraw(live)
+        self._naming.end(container_id, live.joined.endpoints)
         if live.sandbox is not None:
             self._discard(live.sandbox, shared=bool(live.sharers))
         return live.joined
@@ -151,16 +152,16 @@ class Endpoints:
         if live.sandbox is None:
             raise Internal(f"container {container.id} has no network of its own")
         bridge = self._bridges.ensure(network)
-        plug = self._plug(bridge, config, number=_next_number(live.sandbox), with_route=not live.sandbox.plugs)
+        plug = self._plug(bridge, config, number=placement.next_number(live.sandbox), with_route=not live.sandbox.plugs)
         try:
             live.sandbox = self._maker.plug(live.sandbox, plug)
         except BaseException:
             self._bridges.give_back(network.id, plug.interface.ip)
             raise
-        endpoint = _endpoint(config, network, plug.endpoint_id, plug, bridge)
-        live.joined = replace(live.joined, endpoints=(*live.joined.endpoints, endpoint))
+        endpoint = placement.make_endpoint(container, config, network, plug.endpoint_id, plug, bridge)
         if plug.gateway is None and bridge.route is not None:
             self._maker.route_through(live.sandbox, bridge.route, plug.index)
+        self._renew(container, live, (*live.joined.endpoints, endpoint))
         return endpoint
 
     def disconnect(self, container: Container, network: Network) -> tuple[PortBinding, ...]:
@@ -175,9 +176,29 @@ class Endpoints:
             live.sandbox = self._maker.unplug(live.sandbox, gone.endpoint_id)
         if gone.ip_address:
             self._bridges.give_back(network.id, ipaddress.IPv4Address(gone.ip_address))
-        live.joined = replace(live.joined, endpoints=remaining)
         self._reroute(live)
+        self._naming.forget(container.id, [gone])
+        self._renew(container, live, remaining)
         return live.joined.ports
+
+    def rename(self, container: Container) -> tuple[Endpoint, ...]:
+        """Follow a running container's new name; return its endpoints."""
+        live = self._live.get(container.id)
+        if live is None:
+            return container.endpoints
+        live.name = container.name
+        renamed = []
+        for endpoint in live.joined.endpoints:
+            bridge = self._bridges.find(endpoint.network_id)
+            names = dns_names(container, endpoint.config, bridge.network) if bridge else ()
+            renamed.append(replace(endpoint, dns_names=names))
+        self._renew(container, live, tuple(renamed))
+        return live.joined.endpoints
+
+    def files(self, container_id: str) -> tuple[str, str] | None:
+        """Return hosts and resolv.conf as a running container should have them; None if it does not run."""
+        live = self._live.get(container_id)
+        return (live.joined.hosts, live.joined.resolv_conf) if live else None
 
     def members(self, network_id: str) -> list[Member]:
         """Return the running containers of a network."""
@@ -208,12 +229,14 @@ class Endpoints:
         if sandbox is None and container.host_config.network_mode == model.HOST:
             joined = replace(joined, netns_path=None)
         live = _Live(container.id, container.name, joined, sandbox)
-        leading = _publishing_endpoint(container.endpoints, networks)
+        leading = placement.publishing_endpoint(container.endpoints, networks)
         if leading is not None:
-            live.published = _published(container.ports, leading.ip_address)
+            live.published = placement.published(container.ports, leading.ip_address)
             live.published_on = leading.network_id
         for lost in self._ports.adopt(container.ports):
             _log.warning("a published port is held by another program too container=%s port=%s", container.id, lost)
+        if sandbox is not None:
+            self._naming.serve(container, sandbox, container.endpoints, networks)
         self._remember(live)
         return live.published
 
@@ -242,6 +265,7 @@ class Endpoints:
     def close(self) -> None:
         """Stop; running containers keep their networks."""
         self._pool.close()
+        self._naming.close()
         self._maker.close()
         self._ports.close()
         self._flows.shutdown()
@@ -253,13 +277,14 @@ class Endpoints:
         self._pool.close()
         self._maker.wait_idle(10.0)
         self.sweep()
+        self._naming.close()
         self._maker.close()
         self._ports.close()
         self._flows.shutdown()
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _sandbox_for(self, wishes: Sequence[tuple[EndpointConfig, Network]], mac: str) -> Sandbox:
+    def _sandbox_for(self, wishes: Sequence[Wish], mac: str) -> Sandbox:
         first, network = wishes[0]
         mac = first.mac_address or mac
         if len(wishes) == 1 and not first.ipv4_address and network.name == model.DEFAULT_BRIDGE:
@@ -271,8 +296,8 @@ class Endpoints:
                 self._pool.keep_at_least(network.id, min(_BUSY_POOL, self._pool_size))
         return self._make(wishes, mac)
 
-    def _make(self, wishes: Sequence[tuple[EndpointConfig, Network]], mac: str = "") -> Sandbox:
-        gateway = _gateway_of(wishes)
+    def _make(self, wishes: Sequence[Wish], mac: str = "") -> Sandbox:
+        gateway = placement.gateway_of(wishes)
         with ExitStack() as undo:
             plugs: list[Plug] = []
             for number, (config, network) in enumerate(wishes):
@@ -316,11 +341,11 @@ class Endpoints:
         self,
         container: Container,
         endpoints: Sequence[Endpoint],
-        wishes: Sequence[tuple[EndpointConfig, Network]],
+        wishes: Sequence[Wish],
         gateway: int,
     ) -> tuple[tuple[PortBinding, ...], list[Published]]:
         network = wishes[gateway][1]
-        wanted = _wanted_ports(container)
+        wanted = placement.wanted_ports(container)
         if not wanted or network.internal:
             return (), []
         endpoint = endpoints[gateway]
@@ -331,7 +356,7 @@ class Endpoints:
                 f"driver failed programming external connectivity on endpoint {container.name} "
                 f"({endpoint.endpoint_id}): {error}"
             ) from error
-        published = _published(taken, endpoint.ip_address)
+        published = placement.published(taken, endpoint.ip_address)
         try:
             self._bridges.publish(published)
         except BaseException:
@@ -350,6 +375,14 @@ class Endpoints:
                 self._flows.submit(conntrack.forget_udp_to, ipaddress.IPv4Address(address))
             live.published = []
 
+    def _renew(self, container: Container, live: _Live, endpoints: tuple[Endpoint, ...]) -> None:
+        """Note the endpoints that a running container has now, and what it is to find names by."""
+        if live.sandbox is not None:
+            networks = [b.network for p in live.sandbox.plugs if (b := self._bridges.find(p.network_id))]
+            self._naming.serve(container, live.sandbox, endpoints, networks)
+        hosts, resolv_conf = self._naming.render(container, endpoints)
+        live.joined = replace(live.joined, endpoints=endpoints, hosts=hosts, resolv_conf=resolv_conf)
+
     def _reroute(self, live: _Live) -> None:
         """After an interface went: let the next network that leads out carry the default route."""
         for plug in live.sandbox.plugs if live.sandbox else ():
@@ -365,29 +398,14 @@ class Endpoints:
         endpoints: tuple[Endpoint, ...],
         taken: tuple[PortBinding, ...],
     ) -> Joined:
-        gateway = next((e.gateway for e in endpoints if e.gateway), "")
-        hosts = files.render_hosts(
-            addresses=[e.ip_address for e in endpoints if e.ip_address],
-            hostname=container.config.hostname or container.id[:12],
-            domainname=container.config.domainname,
-            extra=self._extra_hosts(container, gateway),
-        )
+        hosts, resolv_conf = self._naming.render(container, endpoints)
         return Joined(
             sandbox=sandbox.name if sandbox else "",
             netns_path=sandbox.path if sandbox else None,
             endpoints=endpoints,
             ports=taken,
             hosts=hosts,
-            resolv_conf=self._resolv_conf(container, own=True),
-        )
-
-    def _extra_hosts(self, container: Container, gateway: str) -> list[tuple[str, str]]:
-        return files.parse_extra_hosts(container.host_config.extra_hosts, gateway or "127.0.0.1")
-
-    def _resolv_conf(self, container: Container, *, own: bool) -> str:
-        host = container.host_config
-        return files.render_resolv_conf(
-            _read(_RESOLV_CONF), servers=host.dns, search=host.dns_search, options=host.dns_options, own=own
+            resolv_conf=resolv_conf,
         )
 
     def _adopted_sandbox(self, container: Container, networks: Sequence[Network]) -> Sandbox:
@@ -419,56 +437,3 @@ class Endpoints:
         with self._lock:
             self._live[live.container_id] = live
         return live.joined
-
-
-def _endpoint(
-    config: EndpointConfig, network: Network, endpoint_id: str, plug: Plug | None = None, bridge: Bridge | None = None
-) -> Endpoint:
-    if plug is None or bridge is None:
-        return Endpoint(config, network.id, network.name, endpoint_id)
-    return Endpoint(
-        config=config,
-        network_id=network.id,
-        network_name=network.name,
-        endpoint_id=endpoint_id,
-        gateway=str(bridge.route or ""),
-        ip_address=str(plug.interface.ip),
-        ip_prefix_len=plug.interface.network.prefixlen,
-        mac_address=plug.mac,
-    )
-
-
-def _gateway_of(wishes: Sequence[tuple[EndpointConfig, Network]]) -> int:
-    """Return which network carries the default route and the ports: first by priority of those that lead out."""
-    order = sorted(range(len(wishes)), key=lambda i: (wishes[i][1].internal, -wishes[i][0].gw_priority, i))
-    return order[0]
-
-
-def _next_number(sandbox: Sandbox) -> int:
-    taken = {plug.number for plug in sandbox.plugs}
-    return next(number for number in range(len(taken) + 1) if number not in taken)
-
-
-def _wanted_ports(container: Container) -> list[PortBinding]:
-    wanted = list(container.host_config.port_bindings)
-    if container.host_config.publish_all_ports:
-        named = {binding.key for binding in wanted}
-        wanted.extend(b for b in ports.exposed(container.config.exposed_ports) if b.key not in named)
-    return wanted
-
-
-def _published(taken: Iterable[PortBinding], address: str) -> list[Published]:
-    return [Published(binding, address) for binding in taken] if address else []
-
-
-def _publishing_endpoint(endpoints: Sequence[Endpoint], networks: Sequence[Network]) -> Endpoint | None:
-    internal = {network.id for network in networks if network.internal}
-    leading = [e for e in endpoints if e.ip_address and e.network_id not in internal]
-    return min(leading, key=lambda endpoint: -endpoint.config.gw_priority, default=None)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

@@ -56,6 +56,7 @@ class Networks:
         self._store = NetworkStore(database, instance, now_ns())
         self._bridges = Bridges(instance)
         self._endpoints = Endpoints(self._bridges, paths.netns, settings.sandbox_pool)
+        self._paths = paths
         self._choosing = threading.RLock()
         self._locks = NamedLocks()
         self._containers: ContainerAccess | None = None
@@ -195,7 +196,7 @@ class Networks:
             changed = replace(current, networks=(*current.networks, config))
             if not current.state.is_running:
                 return changed
-            with self._locks.hold(network.id):
+            with self._locks.hold(network.id), self._rewritten(current.id):
                 endpoint = self._endpoints.connect(current, config, self._usable(network))
             self._record("connect", current, (endpoint,), by=scope.actor)
             return replace(changed, endpoints=(*current.endpoints, endpoint))
@@ -218,11 +219,29 @@ class Networks:
             endpoints = tuple(e for e in current.endpoints if e.network_id != network.id)
             ports = current.ports
             if current.state.is_running and gone:
-                ports = self._endpoints.disconnect(current, network)
+                with self._rewritten(current.id):
+                    ports = self._endpoints.disconnect(current, network)
                 self._record("disconnect", current, gone, by=scope.actor)
             return replace(current, networks=rest, endpoints=endpoints, ports=ports)
 
         containers.change(container.id, change)
+
+    def rename(self, container: Container) -> Container:
+        """Let the names in its networks follow a container's new name; return its record with them."""
+        with self._rewritten(container.id):
+            return replace(container, endpoints=self._endpoints.rename(container))
+
+    @contextmanager
+    def _rewritten(self, container_id: str) -> Iterator[None]:
+        """Bring a running container's hosts and resolv.conf to what the block made of them, unless it changed them."""
+        before = self._endpoints.files(container_id)
+        yield
+        after = self._endpoints.files(container_id)
+        folder = self._paths.container(container_id)
+        for name, old, new in zip(("hosts", "resolv.conf"), before or (), after or (), strict=True):
+            path = folder / name
+            if old != new and path.exists() and path.read_text() == old:
+                path.write_text(new)  # in place: the container has the file itself mounted
 
     # -- life ------------------------------------------------------------------------------------------------------
 

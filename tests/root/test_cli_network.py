@@ -209,6 +209,32 @@ def test_a_user_network_resolves_names_and_aliases(docker: Docker) -> None:
     assert docker("exec", client, "nslookup", "-type=a", name).code != 0
 
 
+def test_names_follow_connect_disconnect_and_rename(docker: Docker) -> None:
+    network, name, later = docker.name("net"), docker.name("old"), docker.name("new")
+    docker.ok("network", "create", network)
+    client = docker.running("--network", network)
+    server = docker.running("--name", name)
+    assert docker("exec", client, "nslookup", "-type=a", name).code != 0
+    docker.ok("network", "connect", "--alias", "shop", network, server)
+    address = docker.inspect(server)["NetworkSettings"]["Networks"][network]["IPAddress"]
+    for host in (name, "shop"):
+        assert f"Address: {address}" in docker.ok("exec", client, "nslookup", "-type=a", host)
+    docker.ok("rename", name, later)
+    assert f"Address: {address}" in docker.ok("exec", client, "nslookup", "-type=a", later)
+    assert docker("exec", client, "nslookup", "-type=a", name).code != 0
+    assert f"{later}.{network}" in docker.ok("exec", client, "nslookup", address)
+    docker.ok("network", "disconnect", network, server)
+    assert docker("exec", client, "nslookup", "-type=a", later).code != 0
+
+
+def test_the_default_bridge_knows_no_names(docker: Docker) -> None:
+    server = docker.running()
+    client = docker.running()
+    name = docker.inspect(server)["Name"].strip("/")
+    assert "127.0.0.11" not in docker.ok("exec", client, "cat", "/etc/resolv.conf")
+    assert docker("exec", client, "ping", "-c", "1", "-W", "1", name).code != 0
+
+
 def test_user_networks_are_apart_from_each_other(docker: Docker) -> None:
     first, second = docker.name("net1"), docker.name("net2")
     docker.ok("network", "create", first)
