@@ -151,9 +151,13 @@ class ExecPipes:
         if self._ready.read(HANDSHAKE_SECONDS).number is None:
             raise NotFound("conmon ended before the process ran")
         attachment = connect(folder)
-        if all(size):
-            resize(folder, *size)
-        os.write(self._start, b"\0")
+        try:
+            if all(size):
+                resize(folder, *size)
+            os.write(self._start, b"\0")
+        except BaseException:
+            attachment.close()
+            raise
         return attachment
 
 
