@@ -34,23 +34,6 @@ JOURNAL = Table(
     sqlite_autoincrement=True,
 )
 
-BLOBS = Table(
-    "blobs",
-    METADATA,
-    Column("digest", String(255), primary_key=True),
-    Column("size", Integer, nullable=False),
-)
-
-LAYERS = Table(
-    "layers",
-    METADATA,
-    Column("chain_id", String(255), primary_key=True),
-    Column("parent", String(255), nullable=False),
-    Column("diff_id", String(255), nullable=False),
-    Column("size", Integer, nullable=False),
-    Column("created_ns", Integer, nullable=False),
-)
-
 IMAGES = Table(
     "images",
     METADATA,

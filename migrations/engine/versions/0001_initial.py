@@ -1,4 +1,4 @@
-"""Initial tables: containers, journal, images and layers, volumes, networks.
+"""Initial tables: containers, journal, images, volumes, networks.
 
 Revision: 0001
 Revises:
@@ -18,12 +18,6 @@ depends_on = None
 def upgrade() -> None:
     """Bring the tables to this revision."""
 
-    op.create_table(
-        "blobs",
-        sa.Column("digest", sa.String(length=255), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("digest"),
-    )
     op.create_table(
         "containers",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -70,15 +64,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_journal_time_ns"), ["time_ns"], unique=False)
 
     op.create_table(
-        "layers",
-        sa.Column("chain_id", sa.String(length=255), nullable=False),
-        sa.Column("parent", sa.String(length=255), nullable=False),
-        sa.Column("diff_id", sa.String(length=255), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("created_ns", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("chain_id"),
-    )
-    op.create_table(
         "meta",
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
@@ -108,7 +93,6 @@ def downgrade() -> None:
     op.drop_table("volumes")
     op.drop_table("networks")
     op.drop_table("meta")
-    op.drop_table("layers")
     with op.batch_alter_table("journal", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_journal_time_ns"))
         batch_op.drop_index(batch_op.f("ix_journal_namespace_seq"))
@@ -120,4 +104,3 @@ def downgrade() -> None:
 
     op.drop_table("image_references")
     op.drop_table("containers")
-    op.drop_table("blobs")
