@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine import policy
 from engine.api import codec
 from engine.api.router import Call, Reply, Route
 from engine.api.wire import volume as wire
@@ -52,6 +53,7 @@ class VolumeRoutes:
     def create(self, call: Call) -> Reply:
         """POST /volumes/create."""
         wish = wire.parse_create(call.fields())
+        policy.check_volume(call.scope, wish.driver, wish.options)
         volume = self._volumes.create(call.scope, wish.name, wish.driver, wish.options, wish.labels)
         return Reply.json(self._render(volume), 201)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.containers import devices, limits, spec_mounts
 from engine.containers.limits import Machine
-from engine.containers.model import Container
+from engine.containers.model import DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS, Container
 from engine.containers.users import User
 from engine.errors import InvalidArgument, Unsupported
 from engine.kernel import caps
@@ -22,21 +22,6 @@ Spec = dict[str, Any]
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INIT_TARGET = "/sbin/docker-init"
-MASKED_PATHS = (
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-)
-READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _BPF_ANNOTATION = "run.oci.seccomp_bpf_data"
 _OPEN_NETWORK = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 """Docker's: no capability is needed to bind a low port or to ping in a network of one's own."""
@@ -255,8 +240,9 @@ def with_hidden_paths(spec: Spec, container: Container, _host: SpecHost) -> None
     asked = container.host_config
     if asked.privileged:
         return
-    spec["linux"]["maskedPaths"] = list(MASKED_PATHS if asked.masked_paths is None else asked.masked_paths)
-    spec["linux"]["readonlyPaths"] = list(READONLY_PATHS if asked.readonly_paths is None else asked.readonly_paths)
+    masked, readonly = asked.masked_paths, asked.readonly_paths
+    spec["linux"]["maskedPaths"] = list(DEFAULT_MASKED_PATHS if masked is None else masked)
+    spec["linux"]["readonlyPaths"] = list(DEFAULT_READONLY_PATHS if readonly is None else readonly)
 
 
 def with_seccomp(spec: Spec, container: Container, host: SpecHost) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.containers import spec
+from engine.containers import model, spec
 from engine.containers.devices import Node
 from engine.containers.model import Config, Container, HostConfig, MountPoint, Ulimit
 from engine.containers.spec import SpecHost
@@ -52,8 +52,8 @@ def test_plain_container_is_dockers() -> None:
     assert _kinds(built) == {"mount": "", "pid": "", "ipc": "", "uts": "", "network": "/n/1"}
     assert built["linux"]["cgroupsPath"] == "/berth/i/n/c"
     assert built["linux"]["resources"] == {"devices": [{"allow": False, "access": "rwm"}]}
-    assert built["linux"]["maskedPaths"] == list(spec.MASKED_PATHS)
-    assert built["linux"]["readonlyPaths"] == list(spec.READONLY_PATHS)
+    assert built["linux"]["maskedPaths"] == list(model.DEFAULT_MASKED_PATHS)
+    assert built["linux"]["readonlyPaths"] == list(model.DEFAULT_READONLY_PATHS)
     assert built["linux"]["sysctl"]["net.ipv4.ip_unprivileged_port_start"] == "0"
     assert "oomScoreAdj" not in process
     assert "rlimits" not in process
