@@ -59,14 +59,13 @@ export function RunPage() {
               <TextInput label={t("run.command")} name="command" placeholder={t("run.command.hint")} value={spec.command} onChange={(e) => change({ command: e.currentTarget.value })} error={errors.command} spellCheck={false} className="mono-input" data-testid="run-command" />
             </SimpleGrid>
           </Section>
-          <Hints spec={spec} change={change} />
           <PortRows spec={spec} change={change} errors={errors} />
           <EnvRows spec={spec} change={change} errors={errors} />
           <VolumeRows spec={spec} change={change} errors={errors} />
           <Limits spec={spec} change={change} errors={errors} />
           <More spec={spec} change={change} errors={errors} />
         </div>
-        <Preview spec={spec} run={run} />
+        <Preview spec={spec} change={change} run={run} />
       </div>
     </form>
   );
@@ -115,7 +114,7 @@ function More({ spec, change, errors }: { spec: RunSpec; change: Change; errors:
   );
 }
 
-/** What the image itself says it listens on and keeps data in: one click takes it over. */
+/** What the image itself says it listens on and keeps data in: one click takes it over. Last, so that nothing moves when it comes. */
 function Hints({ spec, change }: { spec: RunSpec; change: Change }) {
   const hints = useImageHints(spec.image);
   const ports = hints.ports.filter((one) => !spec.ports.some((row) => row.container === one.port && row.protocol === one.protocol));
@@ -138,7 +137,7 @@ function Hints({ spec, change }: { spec: RunSpec; change: Change }) {
   );
 }
 
-function Preview({ spec, run }: { spec: RunSpec; run: ReturnType<typeof useRun> }) {
+function Preview({ spec, change, run }: { spec: RunSpec; change: Change; run: ReturnType<typeof useRun> }) {
   const command = dockerRun(spec);
   const operation = useRow(operations, run.operation ?? "");
   return (
@@ -156,6 +155,7 @@ function Preview({ spec, run }: { spec: RunSpec; run: ReturnType<typeof useRun> 
       <Button type="submit" size="md" leftSection={<IconPlay size={17} />} loading={run.step !== null && run.step !== "pull"} disabled={run.step === "pull"} data-testid="run-submit">
         {run.step === "pull" ? t("run.pulling") : t("run.submit")}
       </Button>
+      <Hints spec={spec} change={change} />
     </aside>
   );
 }
