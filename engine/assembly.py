@@ -184,6 +184,7 @@ class Assembly:
             volumes=self.volumes,
             snapshots=self.snapshots,
             logs=self.logs,
+            garbage=self.garbage,
             private_cgroups=self.cgroups.is_v2,
             warm=self.runtime.warm,
         )

@@ -19,6 +19,7 @@ from engine.errors import Conflict, InvalidArgument
 from engine.ids import new_id
 from engine.images.model import Image, ImageConfig
 from engine.services.container_events import container_event
+from engine.services.gc import Garbage
 from engine.services.images import Images
 from engine.services.logs import Logs
 from engine.services.networks import Networks
@@ -54,6 +55,7 @@ class Creation:
         volumes: Volumes,
         snapshots: Snapshotter,
         logs: Logs,
+        garbage: Garbage,
         private_cgroups: bool,
         warm: Callable[[], None] = lambda: None,
     ) -> None:
@@ -64,6 +66,7 @@ class Creation:
         self._volumes = volumes
         self._snapshots = snapshots
         self._logs = logs
+        self._garbage = garbage
         self._private_cgroups = private_cgroups
         self._warm = warm
 
@@ -89,7 +92,8 @@ class Creation:
         wanted = self._reserve(scope, name)
         container_id = new_id()
         endpoints = self._networks.plan(scope, host_config, networking)
-        with ExitStack() as undo:
+        with self._garbage.lease() as lease, ExitStack() as undo:
+            lease.keep(*image.chain)  # the image may be removed by somebody else at this moment
             self._snapshots.prepare(container_id, image.chain)
             undo.callback(self._snapshots.remove, container_id)
             faults.point("create.after-snapshot")
