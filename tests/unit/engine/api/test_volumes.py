@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.api import volumes
 from engine.api import volumes as handlers
 from engine.api.router import Route
 from engine.containers.model import Config, HostConfig
@@ -14,6 +15,7 @@ from engine.storage.db import Database
 from engine.storage.models import METADATA
 from engine.storage.paths import Paths
 from engine.values import Scope, Surface
+from engine.volumes.model import Volume
 from tests.fakes.http import ask
 
 WEB = {"Berth-Namespace": "team", "Berth-Actor": "ann"}
@@ -100,3 +102,38 @@ def test_cluster_volumes_are_refused_by_name(routes: list[Route]) -> None:
     answer = ask(routes, "PUT", "/volumes/data?version=1", json={}, checked=False)
     assert answer.status == 501
     assert "cluster volumes are not supported" in answer.message
+
+
+class RecordingVolumes:
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def create(self, scope, name="", driver="", options=None, labels=None):
+        self.made.append(name)
+        return Volume(name=name, namespace=scope.home, created_ns=1)
+
+    def path(self, volume):
+        return Path("/v") / volume.name
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"Name": "v", "DriverOpts": {"type": "none", "o": "bind", "device": "/"}}, "DriverOpts"),
+        ({"Name": "v", "Driver": "nfs"}, "Driver"),
+    ],
+)
+def test_a_caller_without_the_grant_is_refused(body, field):
+    service = RecordingVolumes()
+    headers = {"Berth-Namespace": "team"}
+    answer = ask(volumes.routes(service), "POST", "/volumes/create", json=body, headers=headers, surface=Surface.WEB)
+    assert (answer.status, answer.message.partition(":")[0]) == (403, field)
+    assert service.made == []
+
+
+def test_a_plain_volume_is_nobodys_matter():
+    service = RecordingVolumes()
+    headers = {"Berth-Namespace": "team"}
+    body = {"Name": "v", "Driver": "local"}
+    answer = ask(volumes.routes(service), "POST", "/volumes/create", json=body, headers=headers, surface=Surface.WEB)
+    assert (answer.status, service.made) == (201, ["v"])
