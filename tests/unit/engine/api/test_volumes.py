@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.api import volumes
 from engine.api import volumes as handlers
 from engine.api.router import Route
 from engine.containers.model import Config, HostConfig
@@ -126,7 +125,7 @@ class RecordingVolumes:
 def test_a_caller_without_the_grant_is_refused(body, field):
     service = RecordingVolumes()
     headers = {"Berth-Namespace": "team"}
-    answer = ask(volumes.routes(service), "POST", "/volumes/create", json=body, headers=headers, surface=Surface.WEB)
+    answer = ask(handlers.routes(service), "POST", "/volumes/create", json=body, headers=headers, surface=Surface.WEB)
     assert (answer.status, answer.message.partition(":")[0]) == (403, field)
     assert service.made == []
 
@@ -135,5 +134,5 @@ def test_a_plain_volume_is_nobodys_matter():
     service = RecordingVolumes()
     headers = {"Berth-Namespace": "team"}
     body = {"Name": "v", "Driver": "local"}
-    answer = ask(volumes.routes(service), "POST", "/volumes/create", json=body, headers=headers, surface=Surface.WEB)
+    answer = ask(handlers.routes(service), "POST", "/volumes/create", json=body, headers=headers, surface=Surface.WEB)
     assert (answer.status, service.made) == (201, ["v"])
