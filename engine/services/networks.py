@@ -16,6 +16,7 @@ from typing import Protocol
 
 from config.contract import DEFAULT_NAMESPACE
 from config.settings import Settings
+from engine import faults
 from engine.clock import now_ns, parse_when
 from engine.containers.model import Container, HostConfig, Status
 from engine.errors import Conflict, Forbidden, InvalidArgument, NotFound
@@ -338,6 +339,7 @@ class Networks:
     def _bring_up_and_record(self, network: Network, by: str) -> None:
         """Make the bridge, then the record: a crash in between leaves a bridge that `reconcile` removes."""
         self._bridges.ensure(network)
+        faults.point("network.before-record")
         try:
             with self._database.transaction() as transaction:
                 self._store.insert(transaction, network)
@@ -351,6 +353,7 @@ class Networks:
         with self._database.transaction() as transaction:
             self._store.delete(transaction, network)
             transaction.record(_event("destroy", network, by=by))
+        faults.point("network.before-removal")
         self._bridges.remove(network)
 
     def _shared_target(self, container: Container, mode: str) -> str:

@@ -157,6 +157,18 @@ class Story:
             self.api.ok("DELETE", f"/images/{image['Id']}?force=1")
 
 
+def _dies_at_start(instance: Instance) -> bool:
+    """Start the engine; say whether it came to its crash point by that alone (a first start makes the bridge)."""
+    try:
+        instance.start("engine")
+    except AssertionError:
+        assert instance.process is not None
+        if instance.process.poll() != -signal.SIGKILL:
+            raise
+        return True
+    return False
+
+
 def _none_left(look: Callable[[], list[str]]) -> None:
     try:
         eventually(lambda: not look(), 10)
@@ -169,8 +181,7 @@ def test_a_crash_here_leaves_nothing_behind(ground: Ground, registry: str, point
     with ground.held() as instance:
         story = Story(Api(instance), f"{registry}/testbox:latest")
         instance.settings["BERTH_FAULT"] = point
-        instance.start("engine")
-        assert story.breaks_off(), f"nothing in the story comes to {point}: tell it more"
+        assert _dies_at_start(instance) or story.breaks_off(), f"nothing in the story comes to {point}: tell it more"
         assert instance.stop() == -signal.SIGKILL
         del instance.settings["BERTH_FAULT"]
         instance.start("engine")
