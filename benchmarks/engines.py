@@ -1,6 +1,6 @@
-"""Starts the engines to compare, each in a folder and network namespace of its own, and ends them.
+"""Starts the engines to compare, each in a folder and in network and mount namespaces of its own, and ends them.
 
-The namespace (and with it bridges, rules and ports) goes with its last process, so nothing has to be cleared up.
+The namespaces, and with them bridges, rules, ports and mounts, go with their last process.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def is_docker_installed() -> bool:
 
 @contextmanager
 def _running(name: str, argv: list[str], folder: Path, path: Path, settings: dict[str, str]) -> Iterator[Engine]:
-    isolated = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *argv]
+    alone = ["unshare", "--net", "--mount", "--propagation", "slave"]
+    isolated = [*alone, "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *argv]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             isolated,
