@@ -143,9 +143,14 @@ class Taken:
             pass
 
     def close(self) -> None:
-        """End both directions; wakes a thread that is receiving. The connection's worker frees the socket."""
+        """End both directions; wakes a thread that is receiving. The connection's worker frees the socket.
+
+        What the client sent and nobody read is taken out: else the kernel tells it of a reset, and it misses the end.
+        """
         try:
             self._sock.shutdown(socket.SHUT_RDWR)
+            while self._sock.recv(65536, socket.MSG_DONTWAIT):
+                pass
         except OSError:
             pass
 

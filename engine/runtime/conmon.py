@@ -35,6 +35,8 @@ _STREAMS = {2: 1, 3: 2}
 _PACKET = 32 * 1024
 _SEND_CHUNK = 8192
 _RESIZE, _REOPEN = 1, 2
+WORDS = "runtime.log"
+"""In a bundle: what the runtime says of a process with a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,13 @@ class Program:
 
     def argv(self, container_id: str, folder: Path, *, exit_dir: Path, log: str, options: Sequence[str]) -> list[str]:
         """Return the part of the command line that create and exec share."""
+        # With a terminal conmon keeps none of the runtime's words: a file does.
+        words = ["--runtime-arg", "--log", "--runtime-arg", f"{folder}/{WORDS}"] if "-t" in options else []
         # fmt: off
         return [
             self.conmon, "--api-version", "1", "--sync", "--full-attach", "--no-sync-log", "--log-level", "error",
             "-c", container_id, "-u", container_id,
-            "-r", self.runtime, "--runtime-arg", "--root", "--runtime-arg", str(self.state),
+            "-r", self.runtime, "--runtime-arg", "--root", "--runtime-arg", str(self.state), *words,
             "-b", str(folder), "-p", f"{folder}/pid", "--exit-dir", str(exit_dir), "-l", log,
             *options,
         ]

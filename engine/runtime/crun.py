@@ -113,8 +113,9 @@ class CrunRuntime:
             os.close(reader)
         if answer.number is None or answer.number <= 0:
             _reap(monitor)
+            words = answer.message or bundle.get(folder / conmon.WORDS)
             self._sweep(container_id)
-            raise failures.create_failed(answer.message, _first_argument(folder))
+            raise failures.create_failed(words, _first_argument(folder))
         faults.point("start.before-pid-file")
         bundle.put(folder / "conmon.pid", str(monitor).encode())
         self._set_apart(container_id, monitor)
@@ -222,7 +223,8 @@ class CrunRuntime:
                 attachment = pipes.shake_hands(folder, _console_size(process)) if attach else None
                 answer = _answer(pipes.sync, monitor)
                 if answer.number is None or answer.number < 0:
-                    raise failures.exec_failed(answer.message, str(process["args"][0]))
+                    words = answer.message or bundle.get(folder / conmon.WORDS)
+                    raise failures.exec_failed(words, str(process["args"][0]))
             except (RuntimeFailed, NotFound):
                 if attachment is not None:
                     attachment.close()

@@ -219,3 +219,11 @@ def _size_seen(terminal: Terminal) -> str:
     terminal.type("stty size\n")
     # Not the echo before it: the shell draws its line anew when the window changes.
     return terminal.expect(r"\n(\d+ \d+)\r\n").group(1)
+
+
+@pytest.mark.parametrize(("command", "code"), [("nosuch", 127), ("/etc", 126)])
+def test_exec_under_a_terminal_says_why_it_failed(docker: Docker, command: str, code: int) -> None:
+    cid = docker.running()
+    with docker.terminal("exec", "-it", cid, command) as terminal:
+        terminal.expect("executable file not found" if code == 127 else "permission denied")
+        assert terminal.wait() == code
