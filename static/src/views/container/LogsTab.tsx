@@ -141,6 +141,8 @@ function Search({ view, status, onlyHits, setOnlyHits }: Pick<ToolProps, "view" 
   const [regex, setRegex] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const box = useRef<HTMLInputElement>(null);
+  const { tail } = useValue(prefs);
+  // Another tail makes another view, which has to be told what is looked for.
   useEffect(() => {
     const timer = setTimeout(() => {
       try {
@@ -151,7 +153,7 @@ function Search({ view, status, onlyHits, setOnlyHits }: Pick<ToolProps, "view" 
       }
     }, text ? 90 : 0);
     return () => clearTimeout(timer);
-  }, [text, regex, view]);
+  }, [text, regex, view, tail]);
   useEffect(() => {
     const find = (event: globalThis.KeyboardEvent) => {
       const typing = event.target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
