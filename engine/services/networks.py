@@ -238,8 +238,10 @@ class Networks:
         before = self._endpoints.files(container_id)
         yield
         after = self._endpoints.files(container_id)
+        if before is None or after is None:
+            return  # it does not run: they are written at its next start
         folder = self._paths.container(container_id)
-        for name, old, new in zip(("hosts", "resolv.conf"), before or (), after or (), strict=True):
+        for name, old, new in zip(("hosts", "resolv.conf"), before, after, strict=True):
             path = folder / name
             if old != new and path.exists() and path.read_text() == old:
                 path.write_text(new)  # in place: the container has the file itself mounted

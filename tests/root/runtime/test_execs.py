@@ -137,11 +137,15 @@ def test_detached_exec_runs_on_its_own(stage: Stage) -> None:
 
 
 def test_terminal_has_the_size_asked_for(stage: Stage) -> None:
-    identifier = stage.create("stty", "size", tty=True, attach_stdin=True)
+    # conmon sets it as soon as it has the terminal: a process that is quicker sees none for a moment.
+    script = "until stty size 2>/dev/null; do :; done"
+    identifier = stage.create("sh", "-c", script, tty=True, attach_stdin=True)
     attachment = stage.execs.start(ME, identifier, console_size=(33, 111))
     assert attachment
-    assert attachment.recv() == (1, b"33 111\r\n")
-    attachment.close()
+    try:
+        assert attachment.recv() == (1, b"33 111\r\n")
+    finally:
+        attachment.close()
 
 
 def test_terminal_is_resized_while_it_runs(stage: Stage) -> None:
