@@ -91,6 +91,18 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthConfig:
+    """Docker's HealthcheckConfig; times in nanoseconds, 0: default or the image's."""
+
+    test: tuple[str, ...] = ()
+    interval: int = 0
+    timeout: int = 0
+    retries: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """One step of a long job, in the shape that Docker's JSON progress stream has."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.containers.model import Config, Health, HealthConfig, HealthResult
+from engine.containers.model import Config, Health, HealthResult
+from engine.values import HealthConfig
 
 LOG_LENGTH = 5
 OUTPUT_LIMIT = 4096

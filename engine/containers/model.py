@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from engine.values import Endpoint, EndpointConfig, PortBinding
+from engine.values import Endpoint, EndpointConfig, HealthConfig, PortBinding
 
 DEFAULT_MASKED_PATHS = (
     "/proc/asound",
@@ -41,18 +41,6 @@ class Status(StrEnum):
     REMOVING = "removing"
     EXITED = "exited"
     DEAD = "dead"
-
-
-@dataclass(frozen=True, slots=True)
-class HealthConfig:
-    """Docker's HealthcheckConfig; times in nanoseconds, 0: default or the image's."""
-
-    test: tuple[str, ...] = ()
-    interval: int = 0
-    timeout: int = 0
-    retries: int = 0
-    start_period: int = 0
-    start_interval: int = 0
 
 
 @dataclass(frozen=True, slots=True)

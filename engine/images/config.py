@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import InvalidArgument
-from engine.images.model import HealthCheck, HistoryEntry, ImageConfig
+from engine.images.model import HistoryEntry, ImageConfig
 from engine.refs import check_digest
+from engine.values import HealthConfig
 
 LIMIT = 4 << 20
 """Bytes: a larger configuration is refused."""
@@ -139,8 +140,8 @@ def _listed(values: Sequence[str] | None) -> list[str] | None:
     return None if values is None else list(values)
 
 
-def _healthcheck(value: _Object) -> HealthCheck:
-    return HealthCheck(
+def _healthcheck(value: _Object) -> HealthConfig:
+    return HealthConfig(
         test=value.texts("Test") or (),
         interval=value.integer("Interval"),
         timeout=value.integer("Timeout"),
@@ -150,7 +151,7 @@ def _healthcheck(value: _Object) -> HealthCheck:
     )
 
 
-def _render_health(health: HealthCheck) -> dict[str, Any]:
+def _render_health(health: HealthConfig) -> dict[str, Any]:
     parts = {
         "Test": list(health.test),
         "Interval": health.interval,

@@ -9,18 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.refs import Platform
-
-
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """Docker's HealthcheckConfig; times in nanoseconds, 0: default."""
-
-    test: tuple[str, ...] = ()
-    interval: int = 0
-    timeout: int = 0
-    retries: int = 0
-    start_period: int = 0
-    start_interval: int = 0
+from engine.values import HealthConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +25,7 @@ class ImageConfig:
     exposed_ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     stop_signal: str = ""
-    healthcheck: HealthCheck | None = None
+    healthcheck: HealthConfig | None = None
     shell: tuple[str, ...] | None = None
     on_build: tuple[str, ...] | None = None
     args_escaped: bool = False

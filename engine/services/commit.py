@@ -13,7 +13,7 @@ from engine.containers.store import ContainerStore
 from engine.errors import NotFound
 from engine.images.changes import apply_changes
 from engine.images.config import ImageDocument, parse_document, render_document
-from engine.images.model import HealthCheck, HistoryEntry, Image, ImageConfig, ImageLayer
+from engine.images.model import HistoryEntry, Image, ImageConfig, ImageLayer
 from engine.locks import NamedLocks
 from engine.refs import Reference, digest_of
 from engine.runtime.base import Runtime
@@ -144,7 +144,6 @@ def _image_config(container: Container, asked: Config | None) -> ImageConfig:
     own = container.config
     if asked is not None:
         own = merge.merge_config(asked, own)
-    health = own.healthcheck
     return ImageConfig(
         user=own.user,
         env=own.env,
@@ -157,14 +156,5 @@ def _image_config(container: Container, asked: Config | None) -> ImageConfig:
         stop_signal=own.stop_signal or "",
         shell=own.shell,
         on_build=own.on_build,
-        healthcheck=HealthCheck(
-            test=health.test,
-            interval=health.interval,
-            timeout=health.timeout,
-            retries=health.retries,
-            start_period=health.start_period,
-            start_interval=health.start_interval,
-        )
-        if health
-        else None,
+        healthcheck=own.healthcheck,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from engine import faults
 from engine.clock import now_ns
 from engine.containers.merge import merge_config
-from engine.containers.model import Config, Container, HealthConfig, HostConfig
+from engine.containers.model import Config, Container, HostConfig
 from engine.containers.names import check_name, generate_name
 from engine.containers.store import ContainerStore, name_conflict
 from engine.containers.validate import check_config
@@ -207,7 +207,6 @@ def check_platform(image: Image, platform: str | None) -> None:
 
 def image_config(config: ImageConfig) -> Config:
     """Return an image's configuration as a container's."""
-    health = config.healthcheck
     return Config(
         user=config.user,
         env=tuple(config.env),
@@ -219,16 +218,7 @@ def image_config(config: ImageConfig) -> Config:
         volumes=tuple(config.volumes),
         stop_signal=config.stop_signal or None,
         shell=config.shell,
-        healthcheck=HealthConfig(
-            test=tuple(health.test),
-            interval=health.interval,
-            timeout=health.timeout,
-            retries=health.retries,
-            start_period=health.start_period,
-            start_interval=health.start_interval,
-        )
-        if health
-        else None,
+        healthcheck=config.healthcheck,
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from engine.api.codec import Fields
 from engine.api.wire.mounts import refuse_unread
 from engine.api.wire.ports import parse_exposed
-from engine.containers.model import Config, HealthConfig
+from engine.containers.model import Config
 from engine.errors import InvalidArgument
+from engine.values import HealthConfig
 
 _MILLISECOND = 1_000_000
 _NOT_CONFIG = ("HostConfig", "NetworkingConfig", "Runtime")

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.containers import health
-from engine.containers.model import Config, Health, HealthConfig, HealthResult
+from engine.containers.model import Config, Health, HealthResult
+from engine.values import HealthConfig
 
 SECOND = 1_000_000_000
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from engine.containers.merge import merge_config, merge_env
-from engine.containers.model import Config, HealthConfig
+from engine.containers.model import Config
+from engine.values import HealthConfig
 
 IMAGE = Config(
     entrypoint=("/entry",),

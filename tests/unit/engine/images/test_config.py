@@ -16,8 +16,9 @@ from engine.images import archive, filters
 from engine.images.changes import apply_changes
 from engine.images.config import parse_config, parse_document, parse_time, render_config, render_document
 from engine.images.history import steps_of
-from engine.images.model import HealthCheck, HistoryEntry, Image, ImageConfig, ImageLayer
+from engine.images.model import HistoryEntry, Image, ImageConfig, ImageLayer
 from engine.refs import Platform, Reference
+from engine.values import HealthConfig
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -30,7 +31,7 @@ def document(**changes: Any) -> bytes:
 FULL = ImageConfig(
     user="1:2", env=("A=1",), cmd=("x",), entrypoint=("y",), working_dir="/w", labels={"k": "v"},
     exposed_ports=("80/tcp",), volumes=("/data",), stop_signal="SIGINT",
-    healthcheck=HealthCheck(("CMD", "true"), 1, 2, 3, 4, 5), shell=("/bin/bash", "-c"), on_build=("RUN x",),
+    healthcheck=HealthConfig(("CMD", "true"), 1, 2, 3, 4, 5), shell=("/bin/bash", "-c"), on_build=("RUN x",),
     args_escaped=True,
 )  # fmt: skip
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from engine.clock import now_ns
-from engine.containers.model import Config, Container, HealthConfig, State, Status
+from engine.containers.model import Config, Container, State, Status
 from engine.containers.store import ContainerStore
 from engine.events import Bus, Subscription
 from engine.locks import NamedLocks
 from engine.services.health import HealthChecks
 from engine.storage import migrate
 from engine.storage.db import Database
+from engine.values import HealthConfig
 from tests.fakes.make import a_container
 
 MILLISECOND = 1_000_000
