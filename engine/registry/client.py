@@ -1,4 +1,4 @@
-"""The OCI distribution API, as far as a pull needs it; each verb is one method.
+"""The OCI distribution API, as far as a pull needs it; each verb is one method (a push: `engine.registry.sink`).
 
 A repository on Docker Hub is looked for at the mirrors first; whatever goes wrong there, the Hub itself is asked.
 """
@@ -6,7 +6,7 @@ A repository on Docker Hub is looked for at the mirrors first; whatever goes wro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import urljoin, urlsplit
 
 import urllib3.exceptions as http_errors
@@ -16,7 +16,9 @@ from engine.errors import BerthError, InvalidArgument, Unauthorized, Unavailable
 from engine.refs import Reference, check_digest, digest_of
 from engine.registry.auth import Authorizer, Credentials
 from engine.registry.challenge import parse_challenges
-from engine.registry.errors import explain_failure, explain_refusal, parse_refusal
+from engine.registry.errors import explain_failure, explain_refusal
+from engine.registry.session import Session
+from engine.registry.sink import HttpSink, Sink
 from engine.registry.source import BlobStream, Fetched, Source
 from engine.registry.transport import Response, Transport, discard, read_limited
 
@@ -49,6 +51,10 @@ class Registries:
             return own
         mirrors = [Repository(self._transport, base, reference, Credentials()) for base in self._mirrors]
         return _Mirrored([*mirrors, own])
+
+    def open_sink(self, reference: Reference, credentials: Credentials | None = None) -> Sink:
+        """Return the repository that `reference` names, to push to: never a mirror's; nothing is sent yet."""
+        return HttpSink(self._transport, reference, credentials or Credentials())
 
     def login(self, server: str, username: str, password: str) -> str:
         """Try a user and password at a registry (`host:port` or a URL); Unauthorized where it refuses.
@@ -85,14 +91,12 @@ class Repository:
     """A `Source` over HTTP. `base` "" is the registry's own address."""
 
     def __init__(self, transport: Transport, base: str, reference: Reference, credentials: Credentials) -> None:
-        self._transport = transport
-        self._base = base
         self._reference = reference
-        self._authorizer = Authorizer(transport, credentials)
+        self._session = Session(transport, base, reference, credentials, actions="pull", explain=explain_refusal)
 
     def manifest(self, tag_or_digest: str) -> Fetched:
         """See `Source.manifest`."""
-        response = self._get(f"manifests/{tag_or_digest}", {"Accept": _MANIFESTS})
+        response = self._session.ask("GET", f"manifests/{tag_or_digest}", {"Accept": _MANIFESTS})
         data = read_limited(response, MANIFEST_LIMIT)
         if len(data) > MANIFEST_LIMIT:
             raise InvalidArgument(f"manifest of {self._reference.familiar} is larger than {MANIFEST_LIMIT} bytes")
@@ -104,7 +108,7 @@ class Repository:
     def blob(self, digest: str, offset: int = 0) -> HttpBlob:
         """See `Source.blob`."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        response = self._get(f"blobs/{digest}", headers)
+        response = self._session.ask("GET", f"blobs/{digest}", headers, accept=(200, 206))
         return HttpBlob(response, offset if response.status == 206 else 0)
 
     def tags(self) -> list[str]:
@@ -112,7 +116,7 @@ class Repository:
         found: list[str] = []
         path = "tags/list"
         for _ in range(_TAG_PAGES):
-            response = self._get(path, {"Accept": "application/json"})
+            response = self._session.ask("GET", path, {"Accept": "application/json"})
             data = read_limited(response, _TAGS_LIMIT)
             try:
                 found.extend(str(tag) for tag in json.loads(data).get("tags") or ())
@@ -121,31 +125,8 @@ class Repository:
             following = response.headers.get("Link", "").partition("<")[2].partition(">")[0]
             if not following:
                 break
-            path = urljoin(self._url("tags/list"), following)
+            path = urljoin(self._session.url("tags/list"), following)
         return found
-
-    def _url(self, path: str) -> str:
-        if path.startswith(("http://", "https://")):
-            return path
-        base = self._base or self._transport.base(self._reference.domain)
-        return f"{base}/v2/{self._reference.path}/{path}"
-
-    def _get(self, path: str, headers: Mapping[str, str]) -> Response:
-        """Return a successful answer; errors are the pull's, in Docker's words."""
-        url = self._url(path)
-        for attempt in (1, 2):
-            sent = self._authorizer.header
-            response = self._transport.send("GET", url, {**headers, **({"Authorization": sent} if sent else {})})
-            if response.status in (200, 206):
-                return response
-            challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
-            if response.status != 401 or attempt == 2 or not challenges:
-                scheme_error = next((c.parameters["error"] for c in challenges if "error" in c.parameters), "")
-                refusal = parse_refusal(response.status, read_limited(response), scheme_error)
-                raise explain_refusal(refusal, self._reference)
-            discard(response)
-            self._authorizer.answer(challenges, sent, f"repository:{self._reference.path}:pull")
-        raise AssertionError("unreachable")
 
 
 class HttpBlob:

@@ -81,6 +81,18 @@ def explain_refusal(refusal: Refusal, reference: Reference) -> BerthError:
         return Unauthorized(str(refusal))
     if refusal.status == HTTPStatus.NOT_FOUND:
         return NotFound(f"manifest for {reference.familiar} not found: {refusal}")
+    return _explain_rest(refusal)
+
+
+def explain_push_refusal(refusal: Refusal, reference: Reference) -> BerthError:
+    """Return the error of a push that was refused: the registry's own words, as Docker hands them on."""
+    del reference
+    if refusal.code != "DENIED" and refusal.status == HTTPStatus.UNAUTHORIZED:
+        return Unauthorized(str(refusal))
+    return _explain_rest(refusal)
+
+
+def _explain_rest(refusal: Refusal) -> BerthError:
     if refusal.status >= 500 or refusal.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT):
         return Transient(str(refusal))
     return RegistryError(refusal.code, refusal.message)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -27,6 +27,8 @@ _REDIRECTS = 5
 _POOL = 8
 _AGENT = f"berth/{PRODUCT_VERSION}"
 Response = urllib3.BaseHTTPResponse
+Body = bytes | Callable[[], Iterable[bytes]] | None
+"""What a request carries; a function opens a stream, once for each time it is sent."""
 
 
 class Transport:
@@ -62,7 +64,7 @@ class Transport:
         except ValueError:
             return False
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Response:
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: Body = None) -> Response:
         """Send a request, follow redirects, and return the answer with its body still to be read.
 
         Credentials don't follow to another host, and no redirect leads from HTTPS to plain HTTP. Unavailable where
@@ -90,11 +92,12 @@ class Transport:
             for pool in self._pools.values():
                 pool.clear()
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> Response:
         authority = urlsplit(url).netloc.rsplit("@", 1)[-1]
+        content = body() if callable(body) else body
         try:
             return self._pool(authority).request(
-                method, url, headers=headers, body=body, redirect=False, retries=False,
+                method, url, headers=headers, body=content, redirect=False, retries=False,
                 preload_content=False, decode_content=False,
             )  # fmt: skip
         except (http_errors.HTTPError, OSError) as error:
