@@ -173,3 +173,12 @@ def test_prune_takes_unused_anonymous_volumes(docker: Docker) -> None:
     assert volume in out
     if docker.speaks(1, 42):
         assert named not in out
+
+
+def test_tmpfs_of_the_old_option_is_no_mount_in_the_answer_and_that_of_the_new_is(docker: Docker) -> None:
+    old = docker.running("--tmpfs", "/scratch")
+    new = docker.running("--mount", "type=tmpfs,destination=/scratch")
+    assert docker.inspect(old)["Mounts"] == []
+    assert [mount["Type"] for mount in docker.inspect(new)["Mounts"]] == ["tmpfs"]
+    for cid in (old, new):
+        assert "tmpfs /scratch tmpfs" in docker.ok("exec", cid, "cat", "/proc/mounts")

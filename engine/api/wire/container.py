@@ -10,7 +10,7 @@ from engine.api.codec import Fields
 from engine.api.wire.config import parse_config, render_config
 from engine.api.wire.endpoints import parse_networking, render_endpoint
 from engine.api.wire.host_config import parse_host_config, render_host_config
-from engine.api.wire.mounts import render_mount_point
+from engine.api.wire.mounts import render_mounts
 from engine.api.wire.ports import render_published, render_summary
 from engine.api.wire.status import render_status
 from engine.clock import render_ns
@@ -88,7 +88,7 @@ def render_inspect(
         "ExecIDs": list(exec_ids) or None,
         "HostConfig": render_host_config(container.host_config, DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS),
         "GraphDriver": _graph_driver(container, places),
-        "Mounts": [render_mount_point(mount) for mount in container.mounts],
+        "Mounts": render_mounts(container),
         "Config": render_config(container.config),
         "NetworkSettings": render_network_settings(container, places),
     }
@@ -202,7 +202,7 @@ def render_row(container: Container, now_ns: int, *, size: tuple[int, int] | Non
         "Status": render_status(container, now_ns),
         "HostConfig": {"NetworkMode": container.host_config.network_mode},
         "NetworkSettings": {"Networks": {e.network_name: render_endpoint(e) for e in _endpoints(container)}},
-        "Mounts": [render_mount_point(mount) for mount in container.mounts],
+        "Mounts": render_mounts(container),
     }
     if container.host_config.annotations:
         found["HostConfig"]["Annotations"] = dict(container.host_config.annotations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.api.codec import Fields
-from engine.containers.model import MountPoint, MountSpec
+from engine.containers.model import Container, MountPoint, MountSpec
 from engine.errors import InvalidArgument, Unsupported
 
 _TYPES = ("bind", "volume", "tmpfs", "npipe", "cluster", "image")
@@ -103,7 +103,12 @@ def _present(table: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in table.items() if value}
 
 
-def render_mount_point(mount: MountPoint) -> dict[str, Any]:
+def render_mounts(container: Container) -> list[dict[str, Any]]:
+    """Return a container's `Mounts`; what HostConfig.Tmpfs asked for is not among them, as with Docker."""
+    return [_mount_point(mount) for mount in container.mounts if mount.destination not in container.host_config.tmpfs]
+
+
+def _mount_point(mount: MountPoint) -> dict[str, Any]:
     """Return a MountPoint of an answer."""
     named: dict[str, Any] = {"Type": mount.type}
     if mount.name:
