@@ -26,9 +26,10 @@ def own_mounts() -> Iterator[None]:
 
 
 @pytest.fixture
-def bench(busybox_root: Path, own_mounts: None) -> Iterator[Bench]:
+def bench(busybox_root: Path, own_mounts: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """The runtime with folders of its own."""
-    with tempfile.TemporaryDirectory(prefix="h1rt") as name:
+    with tempfile.TemporaryDirectory(prefix="berth-") as name:
+        monkeypatch.chdir(name)  # conmon writes its file `oom` where it is
         made = Bench(Path(name), busybox_root)
         yield made
         made.close()
