@@ -26,7 +26,7 @@ def serving(
     routes: Sequence[Route], *, max_body: int = 1 << 20, write_seconds: float = 3600
 ) -> Iterator[tuple[Path, Server]]:
     """Serve the routes; yields the path of the admin socket and the server."""
-    folder = Path(tempfile.mkdtemp(prefix="h2-"))
+    folder = Path(tempfile.mkdtemp(prefix="bt-"))
     listens = (
         Listen(folder / "engine.sock", Surface.ADMIN, 0o600),
         Listen(folder / "web.sock", Surface.WEB, 0o660, 12345),

@@ -316,7 +316,7 @@ def test_deleted_container_leaves_no_exit_file_behind(bench: Bench) -> None:
 
 def test_monitor_leaves_the_engines_service(bench: Bench) -> None:
     service = bench.cgroups
-    service.adopt("/berth-h1-service.scope", os.getpid())
+    service.adopt("/berth-test-service.scope", os.getpid())
     try:
         own = service.own_name()
         inside = type(bench.runtime)(bench.folders, bench.programs, service)
@@ -324,9 +324,9 @@ def test_monitor_leaves_the_engines_service(bench: Bench) -> None:
         created = inside.create(launch)
         bench.monitors.append(created.conmon_pid)
         bench.watcher.watch(launch.container_id, created.conmon_pid)
-        assert own == "/berth-h1-service.scope"
+        assert own == "/berth-test-service.scope"
         assert "/berth/h1contract/default/monitors" in proc.cgroup_of(created.conmon_pid).values()
         inside.close()
     finally:
         service.adopt("/", os.getpid())
-        service.remove("/berth-h1-service.scope")
+        service.remove("/berth-test-service.scope")
