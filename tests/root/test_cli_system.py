@@ -139,6 +139,8 @@ def test_events_tell_of_kill_stop_pause_rename_restart_and_exec(docker: Docker) 
     ready(1)
     with watching(docker, "--filter", f"container={cid}") as seen:
         docker.ok("exec", cid, "true")
+        # Its output has ended before its exit is recorded.
+        eventually(lambda: not docker.inspect(cid)["ExecIDs"], 5, "the end of the exec")
         docker.ok("pause", cid)
         docker.ok("unpause", cid)
         docker.ok("rename", cid, docker.name())
