@@ -39,7 +39,7 @@ def routes(parts: Assembly, paths: Paths) -> list[Route]:
         *stats.routes(parts.stats, parts.usage, parts.top, parts.store.get),
         *files.routes(parts.files),
         *commit.routes(parts.commits),
-        *images.routes(parts.images, parts.image_archives, parts.pulls),
+        *images.routes(parts.images, parts.image_archives, parts.pulls, parts.pushes),
         *networks.routes(parts.networks),
         *volumes.routes(parts.volumes),
         *events.routes(parts.journal),

@@ -34,6 +34,7 @@ from engine.services.lifecycle import Lifecycle
 from engine.services.logs import Logs
 from engine.services.networks import Networks
 from engine.services.pull import Pulls
+from engine.services.push import Pushes
 from engine.services.reconcile import Reconciler
 from engine.services.removal import Removal
 from engine.services.seed import Seed
@@ -99,6 +100,13 @@ class Assembly:
         registries = Registries(transport, self._settings.registry_mirrors)
         self._stack.callback(registries.close)
         self.pulls = Pulls(
+            registries=registries,
+            images=self.images,
+            content=self.content,
+            layers=self.layers,
+            garbage=self.garbage,
+        )
+        self.pushes = Pushes(
             registries=registries,
             images=self.images,
             content=self.content,

@@ -62,13 +62,26 @@ class Pulls(Protocol):
     def inspect(self, reference: Reference, auth: Mapping[str, Any]) -> tuple[Descriptor, Sequence[Platform]]: ...
 
 
+class Pushes(Protocol):
+    """What these routes need to send images to registries."""
+
+    def push(
+        self,
+        scope: Scope,
+        reference: Reference,
+        auth: Mapping[str, Any] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Progress]: ...
+
+
 class ImageRoutes:
     """The handlers."""
 
-    def __init__(self, images: Images, archives: Archives, pulls: Pulls) -> None:
+    def __init__(self, images: Images, archives: Archives, pulls: Pulls, pushes: Pushes) -> None:
         self._images = images
         self._archives = archives
         self._pulls = pulls
+        self._pushes = pushes
 
     def list_(self, call: Call) -> Reply:
         """GET /images/json."""
@@ -123,6 +136,15 @@ class ImageRoutes:
             raise InvalidArgument("names: no image is named")
         return Reply.stream(self._archives.save(call.scope, names), _TAR)
 
+    def push(self, call: Call) -> Reply:
+        """POST /images/{name}/push: one tag, or all of the repository."""
+        reference = Reference.parse(call.path["name"])
+        if tag := call.text("tag"):
+            reference = reference.with_tag(tag)
+        gone = threading.Event()
+        call.on_gone(gone.set)
+        return _progress(self._pushes.push(call.scope, reference, call.registry_auth(), gone))
+
     def distribution(self, call: Call) -> Reply:
         """GET /distribution/{name}/json."""
         reference = Reference.parse(call.path["name"]).with_default_tag()
@@ -158,9 +180,9 @@ class ImageRoutes:
         return _progress(iter([Progress(image.id)]))
 
 
-def routes(images: Images, archives: Archives, pulls: Pulls) -> list[Route]:
+def routes(images: Images, archives: Archives, pulls: Pulls, pushes: Pushes) -> list[Route]:
     """Return the routes of images."""
-    handlers = ImageRoutes(images, archives, pulls)
+    handlers = ImageRoutes(images, archives, pulls, pushes)
     return [
         Route("GET", "/images/json", handlers.list_),
         Route("POST", "/images/create", handlers.create),
@@ -171,6 +193,7 @@ def routes(images: Images, archives: Archives, pulls: Pulls) -> list[Route]:
         Route("GET", "/images/{name:.*}/history", handlers.history),
         Route("GET", "/images/{name:.*}/get", handlers.save),
         Route("POST", "/images/{name:.*}/tag", handlers.tag),
+        Route("POST", "/images/{name:.*}/push", handlers.push),
         Route("DELETE", "/images/{name:.*}", handlers.remove),
         Route("GET", "/distribution/{name:.*}/json", handlers.distribution, since="1.30"),
     ]

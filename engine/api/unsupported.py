@@ -37,7 +37,6 @@ _UNSUPPORTED = {
     "stats": ("GET /containers/{id}/stats",),
     "image export": ("GET /images/get", "GET /images/{name:.*}/get"),
     "image import": ("POST /images/load",),
-    "image push": ("POST /images/{name:.*}/push",),
     "image search": ("GET /images/search",),
     "distribution inspection": ("GET /distribution/{name:.*}/json",),
     "checkpoints": (

@@ -14,20 +14,22 @@ from engine.refs import Platform, Reference, check_digest, digest_of
 LIMIT = 4 << 20
 """Bytes: a larger manifest is refused (distribution's and containerd's limit)."""
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+"
 _CONFIGS = (
-    "application/vnd.docker.container.image.v1+json",
+    DOCKER_CONFIG,
     OCI_CONFIG,
     "application/octet-stream",
     "",
 )
 _LAYERS = (
-    "application/vnd.docker.image.rootfs.diff.tar",
+    _DOCKER_LAYER,
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
     "application/vnd.docker.image.rootfs.diff.tar.zstd",
     OCI_LAYER,
@@ -110,6 +112,18 @@ def render(config: Descriptor, layers: Sequence[Descriptor], media_type: str = O
         "layers": [_render_descriptor(layer) for layer in layers],
     }
     return json.dumps(value, separators=(",", ":")).encode()
+
+
+def layer_type(family: str, packing: str) -> str:
+    """Return the type of a layer in a manifest of type `family`; `packing`: gzip, zstd or "" for none."""
+    if family == OCI_MANIFEST:
+        return f"{OCI_LAYER}+{packing}" if packing else OCI_LAYER
+    return f"{_DOCKER_LAYER}.{packing}" if packing else _DOCKER_LAYER
+
+
+def packing_of(media_type: str) -> str:
+    """Return how a layer of this type is packed: gzip, zstd or ""."""
+    return next((packing for packing in ("gzip", "zstd") if media_type.endswith(packing)), "")
 
 
 def render_index(manifests: Sequence[bytes], names: Sequence[Sequence[str]]) -> bytes:

@@ -10,6 +10,7 @@ from engine.refs import Reference
 from engine.registry.auth import Authorizer, Credentials
 from engine.registry.challenge import parse_challenges
 from engine.registry.errors import Refusal, parse_refusal
+from engine.registry.lines import Lines
 from engine.registry.transport import Body, Response, Transport, discard, read_limited
 
 Explain = Callable[[Refusal, Reference], BerthError]
@@ -38,6 +39,11 @@ class Session:
         self._authorizer = Authorizer(transport, credentials)
         self._scope = f"repository:{reference.path}:{actions}"
         self._explain = explain
+        self._lines = Lines()
+
+    def close(self) -> None:
+        """End every request under way; nothing can be asked afterwards. From any thread."""
+        self._lines.close()
 
     def url(self, path: str) -> str:
         """Return the address of a path below the repository; an address, also one relative to the root, stays."""
@@ -62,7 +68,8 @@ class Session:
         for attempt in (1, 2):
             sent = self._authorizer.header if own else ""
             authorization = {"Authorization": sent} if sent else {}
-            response = self._transport.send(method, url, {**(headers or {}), **authorization}, body)
+            with self._lines:
+                response = self._transport.send(method, url, {**(headers or {}), **authorization}, body)
             if response.status in accept:
                 return response
             challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))

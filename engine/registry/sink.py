@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, closing
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -36,6 +37,9 @@ class Sink(Protocol):
 
     def put_manifest(self, tag: str, data: bytes, media_type: str) -> Digest:
         """Put a manifest under a tag; what it names is there."""
+
+    def close(self) -> None:
+        """End every request under way; the sink is of no use afterwards."""
 
 
 class HttpSink:
@@ -74,10 +78,12 @@ class HttpSink:
         location = _location(started.headers.get("Location"))
         sent = _Sent()
         try:
-            patched = self._session.ask(
-                "PATCH", location, {"Content-Type": "application/octet-stream"}, lambda: sent.counted(content()),
-                accept=(202, 204),
-            )  # fmt: skip
+            # A stream that urllib3 left in the middle would stay open, and its threads with it.
+            with ExitStack() as streams:
+                patched = self._session.ask(
+                    "PATCH", location, {"Content-Type": "application/octet-stream"},
+                    lambda: streams.enter_context(closing(sent.counted(content()))), accept=(202, 204),
+                )  # fmt: skip
             discard(patched)
             location = _location(patched.headers.get("Location"))
             if expected and sent.digest != expected:
@@ -97,6 +103,10 @@ class HttpSink:
         )
         return digest_of(data)
 
+    def close(self) -> None:
+        """See `Sink.close`."""
+        self._session.close()
+
     def _give_up(self, location: str) -> None:
         try:
             discard(self._session.ask("DELETE", self._session.url(location), accept=(200, 202, 204, 404)))
@@ -115,7 +125,7 @@ class _Sent:
     def digest(self) -> Digest:
         return Digest(f"sha256:{self._hash.hexdigest()}")
 
-    def counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def counted(self, chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
         self._hash, self.size = hashlib.sha256(), 0
         for chunk in chunks:
             self._hash.update(chunk)

@@ -20,6 +20,7 @@ import urllib3.exceptions as http_errors
 from config.contract import DEFAULT_REGISTRY, DEFAULT_REGISTRY_HOST, PRODUCT_VERSION
 from engine.errors import Unavailable
 from engine.registry.errors import BODY_LIMIT, explain_failure
+from engine.registry.lines import POOLS
 
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
@@ -111,6 +112,7 @@ class Transport:
                 pool = self._pools[authority] = urllib3.PoolManager(
                     maxsize=_POOL, timeout=timeout, ssl_context=self._context(authority)
                 )
+                pool.pool_classes_by_scheme = POOLS
             return pool
 
     def _context(self, authority: str) -> ssl.SSLContext:

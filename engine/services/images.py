@@ -196,6 +196,19 @@ class Images:
             for image in images:
                 transaction.record(image_event(image, "save", by=scope.actor))
 
+    def name_digest(self, image: Image, reference: Reference) -> None:
+        """Let the digest that a registry has an image under mean it; nothing where the image is gone meanwhile."""
+        with self._database.transaction() as transaction:
+            kept = self._store.find(image.namespace, image.id)
+            if kept and self._store.target(image.namespace, reference) is None:
+                self._store.point(transaction, reference, kept, kept.tagged_ns)
+
+    def pushed(self, scope: Scope, image: Image, reference: Reference) -> None:
+        """Record in the journal that an image, or all of a repository, was pushed by this name."""
+        with self._database.transaction() as transaction:
+            event = image_event(image, "push", by=scope.actor, name=reference.familiar_name)
+            transaction.record(replace(event, actor_id=reference.familiar))
+
     def recover(self) -> None:
         """Delete what a dead engine left half made or unreferenced. Call it once, when the containers are known."""
         self._content.recover()

@@ -6,10 +6,9 @@ Nothing is seen of a pull before it is whole, and nothing stays of one that fail
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from engine import faults
 from engine.errors import BerthError, InvalidArgument
@@ -21,18 +20,14 @@ from engine.locks import NamedLocks
 from engine.refs import Platform, Reference
 from engine.registry.auth import Credentials
 from engine.registry.client import Registries
-from engine.registry.errors import Transient
 from engine.registry.source import Fetched, Source
 from engine.services.gc import Garbage, Lease
 from engine.services.images import Images, Origin
 from engine.services.pull_layers import LayerPlan, LayerPull, Stop
+from engine.services.retrying import retried
 from engine.storage.content import Content
 from engine.storage.layers import Layers, chain_ids
 from engine.values import Progress, Scope
-
-_ATTEMPTS = 3
-_FIRST_DELAY = 0.3
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +71,13 @@ class Pulls:
         if not reference.is_name_only:
             yield from self._pull_one(scope, source, reference, wanted, stop)
             return
-        for tag in _retried(source.tags):
+        for tag in retried(source.tags):
             yield from self._pull_one(scope, source, reference.with_tag(tag), wanted, stop)
 
     def inspect(self, reference: Reference, auth: Mapping[str, Any]) -> tuple[manifest.Descriptor, Sequence[Platform]]:
         """Return what a registry has under a name: the document's descriptor, and the platforms it is for."""
         source = self._registries.open(reference, Credentials.parse(auth))
-        top = _retried(lambda: source.manifest(reference.digest or reference.tag))
+        top = retried(lambda: source.manifest(reference.digest or reference.tag))
         found = manifest.parse(top.data, top.media_type)
         descriptor = manifest.Descriptor(found.media_type, top.digest, len(top.data))
         if isinstance(found, manifest.Index):
@@ -110,11 +105,11 @@ class Pulls:
         yield Progress(f"Status: {word} for {reference.familiar}")
 
     def _resolve(self, source: Source, reference: Reference, platform: Platform) -> _Found:
-        top = own = _retried(lambda: source.manifest(reference.digest or reference.tag))
+        top = own = retried(lambda: source.manifest(reference.digest or reference.tag))
         found = manifest.parse(top.data, top.media_type)
         if isinstance(found, manifest.Index):
             chosen = manifest.choose(found, platform)
-            own = _retried(lambda: source.manifest(chosen.digest))
+            own = retried(lambda: source.manifest(chosen.digest))
             found = manifest.parse(own.data, own.media_type or chosen.media_type)
         if isinstance(found, manifest.Index):
             raise InvalidArgument(f"invalid manifest: the index of {reference.familiar} points to another index")
@@ -175,7 +170,7 @@ class Pulls:
         """Return a small blob, verified, from the store or the registry."""
         if descriptor.size > image_config.LIMIT:
             raise InvalidArgument(f"image configuration of {descriptor.size} bytes: the limit is {image_config.LIMIT}")
-        return _retried(lambda: self._small_once(source, descriptor.digest, descriptor.size))
+        return retried(lambda: self._small_once(source, descriptor.digest, descriptor.size))
 
     def _small_once(self, source: Source, digest: Digest, size: int) -> bytes:
         with self._content.ingest(digest, size) as blob:
@@ -190,15 +185,3 @@ class Pulls:
                 finally:
                     stream.close()
         return self._content.read(digest)
-
-
-def _retried(ask: Callable[[], _T]) -> _T:
-    """Return what `ask` returns; where it fails for the moment only, ask again with growing pauses."""
-    delay = _FIRST_DELAY
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return ask()
-        except Transient:
-            time.sleep(delay)
-            delay *= 3
-    return ask()

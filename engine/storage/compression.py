@@ -60,6 +60,15 @@ def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise InvalidArgument(f"corrupt {kind} data: {error}") from error
 
 
+def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a stream as gzip, the same bytes for the same stream: no name, no time in it."""
+    encoder = zlib.compressobj(6, zlib.DEFLATED, 31)
+    for chunk in chunks:
+        if data := encoder.compress(chunk):
+            yield data
+    yield encoder.flush()
+
+
 def _prepended(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     if head:
         yield head

@@ -3,6 +3,7 @@
     layers/<hex of chain id>/fs/            the files, as an overlayfs lower layer
     layers/<hex of chain id>/recipe         how its tar was made up (engine.storage.recipe)
     layers/<hex of chain id>/layer.json     diff id, parent's chain id, sizes, the boot in which it was made
+    layers/<hex of chain id>/packed.json    digest and size of its tar as `compression.gzipped` packs it, once known
     layers/<hex of chain id>/settled        it is on the disk for sure
     layers/.new-* .gone-*                   half unpacked, half deleted: rubbish after a crash
 
@@ -154,6 +155,20 @@ class Layers:
     def has_tar(self, chain_id: str) -> bool:
         """Say whether `tar` can make the layer's tar again."""
         return (self._home(chain_id) / "recipe").exists()
+
+    def packed(self, chain_id: str) -> tuple[Digest, int] | None:
+        """Return digest and size of the layer's tar as gzip, None where nobody has packed it yet."""
+        try:
+            found = json.loads((self._home(chain_id) / "packed.json").read_text())
+            return Digest(found["digest"]), int(found["size"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
+    def note_packed(self, chain_id: str, digest: str, size: int) -> None:
+        """Remember what `packed` returns."""
+        aside = self._home(chain_id) / f".packed-{new_id()[:16]}"
+        aside.write_text(json.dumps({"digest": digest, "size": size}))
+        aside.rename(aside.with_name("packed.json"))
 
     def remove(self, chain_id: str) -> None:
         """Delete a layer that nothing refers to; the files go in the background. Unknown ones are ignored."""

@@ -23,6 +23,7 @@ from engine.services.gc import Garbage
 from engine.services.image_archives import ImageArchives
 from engine.services.images import Images
 from engine.services.pull import Pulls
+from engine.services.push import Pushes
 from engine.services.seed import Seed
 from engine.storage.content import Content
 from engine.storage.db import Database
@@ -50,6 +51,7 @@ class Parts:
     archives: ImageArchives
     seed: Seed
     pulls: Pulls
+    pushes: Pushes
     bus: Bus
     containers: list[Container] = field(default_factory=list)
 
@@ -61,6 +63,10 @@ class Parts:
     def pull(self, name: str, platform: str = "", **auth: str) -> list[Progress]:
         """Pull an image and return its progress."""
         return list(self.pulls.pull(SCOPE, Reference.parse(name), platform, auth))
+
+    def push(self, name: str, **auth: str) -> list[Progress]:
+        """Push an image and return its progress."""
+        return list(self.pushes.push(SCOPE, Reference.parse(name), auth))
 
     def files(self) -> list[str]:
         """Return what is stored: blobs, partial downloads, layers, names relative to the engine's folder."""
@@ -91,7 +97,10 @@ def opened(
     seed = Seed(images, content, layers, garbage)
     registries = Registries(Transport(certs_dir, ()), mirrors)
     pulls = Pulls(registries=registries, images=images, content=content, layers=layers, garbage=garbage)
-    parts = Parts(paths, database, content, layers, snapshots, garbage, images, archives, seed, pulls, bus, containers)
+    pushes = Pushes(registries=registries, images=images, content=content, layers=layers, garbage=garbage)
+    parts = Parts(
+        paths, database, content, layers, snapshots, garbage, images, archives, seed, pulls, pushes, bus, containers
+    )
     try:
         yield parts
     finally:

@@ -39,7 +39,7 @@ def store() -> Iterator[Parts]:
 @pytest.fixture
 def routes(store: Parts) -> list[Route]:
     """Return the routes over it."""
-    return handlers.routes(store.images, store.archives, store.pulls)
+    return handlers.routes(store.images, store.archives, store.pulls, store.pushes)
 
 
 @pytest.fixture(scope="module")

@@ -180,6 +180,9 @@ class BreakingLine:
         """Bytes of one answer after which its connection is cut; 0: never."""
         self.cuts_left = 0
         self.bytes_per_second = 0
+        self.cut_upload_every = 0
+        """Bytes to the registry after which a connection is cut; 0: never."""
+        self.upload_bytes_per_second = 0
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -205,16 +208,16 @@ class BreakingLine:
         passed = 0
         with _quietly():
             while data := source.recv(65536):
-                if to_client and self.cut_every and self.cuts_left and passed + len(data) > self.cut_every:
+                every = self.cut_every if to_client else self.cut_upload_every
+                if every and self.cuts_left and passed + len(data) > every:
                     self.cuts_left -= 1
                     self.cuts += 1
                     break
                 target.sendall(data)
-                if to_client:
-                    passed += len(data)
-                    self.sent += len(data)
-                    if self.bytes_per_second:
-                        time.sleep(len(data) / self.bytes_per_second)
+                passed += len(data)
+                self.sent += len(data) if to_client else 0
+                if speed := self.bytes_per_second if to_client else self.upload_bytes_per_second:
+                    time.sleep(len(data) / speed)
         for sock in (source, target):
             with _quietly():
                 sock.shutdown(socket.SHUT_RDWR)
@@ -308,6 +311,8 @@ class OddRegistry:
                     return
                 status, headers, body = registry.answers.get(self.path.partition("?")[0], (404, {}, b""))
                 reply(self, status, headers, body)
+
+            do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_GET  # noqa: N815  http.server's names
 
             def log_message(self, *arguments: object) -> None:
                 pass

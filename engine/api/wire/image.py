@@ -136,7 +136,7 @@ def render_progress(steps: Iterable[Progress]) -> Iterator[dict[str, Any]]:
         if "stream" in step.aux:
             yield dict(step.aux)
             continue
-        record: dict[str, Any] = {"status": step.status}
+        record: dict[str, Any] = {"status": step.status} if step.status else {"progressDetail": {}}
         if step.id:
             record["id"] = step.id
             record["progressDetail"] = _detail(step)
