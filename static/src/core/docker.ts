@@ -22,7 +22,16 @@ export interface ContainerRow {
   State: State;
   Status: string;
   HostConfig?: { NetworkMode?: string };
-  NetworkSettings?: { Networks?: Record<string, { IPAddress?: string }> | null };
+  Mounts?: Mount[] | null;
+  NetworkSettings?: { Networks?: Record<string, { NetworkID?: string; IPAddress?: string }> | null };
+}
+
+/** An element of GET /volumes. */
+export interface VolumeRow {
+  Name: string;
+  Driver: string;
+  CreatedAt?: string;
+  Labels: Record<string, string> | null;
 }
 
 /** An element of GET /images/json. */

@@ -11,6 +11,8 @@ export interface StreamError {
   message: string;
 }
 export interface Handlers {
+  /** Subscribed, or subscribed again after a lost connection: what happens from now on arrives as frames. */
+  granted?(): void;
   /** One frame; `first` is true for the first one after each (re)subscribe. */
   frame(frame: Frame, first: boolean): void;
   /** The stream ended, with a reason if that was not its natural end. Return true to subscribe again (after a pause). */
@@ -120,6 +122,7 @@ export class Stream {
   private granted(one: Subscription, sub: number): void {
     one.sub = sub;
     this.bySub.set(sub, one);
+    one.handlers.granted?.();
     const waiting = this.early.get(sub) ?? [];
     this.early.delete(sub);
     for (const frame of waiting) this.deliver(one, frame);

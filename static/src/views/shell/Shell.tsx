@@ -7,7 +7,7 @@ import { containers, images, operations } from "../../core/live";
 import { go, Link, usePlace } from "../../core/router";
 import { session } from "../../core/session";
 import { useRows, useValue } from "../../core/store";
-import { IconActivity, IconBox, IconPhoto, IconPlus, IconSearch, IconUser } from "../../ui/icons";
+import { IconActivity, IconBox, IconDisk, IconPhoto, IconPlus, IconSearch, IconUser } from "../../ui/icons";
 import { Logo } from "../../ui/Logo";
 import { ContainersPage } from "../containers/ContainersPage";
 import { ImagesPage } from "../images/ImagesPage";
@@ -19,12 +19,14 @@ import { LanguageSwitch, SchemeSwitch } from "./switches";
 import "./shell.css";
 
 const ContainerPage = lazy(() => import("../container/ContainerPage").then((module) => ({ default: module.ContainerPage })));
+const VolumesPage = lazy(() => import("../volumes/VolumesPage").then((module) => ({ default: module.VolumesPage })));
 const RunPage = lazy(() => import("../containers/RunPage").then((module) => ({ default: module.RunPage })));
 const AccountPage = lazy(() => import("../account/AccountPage").then((module) => ({ default: module.AccountPage })));
 
 const PAGES: { to: string; label: Key; icon: ComponentType<{ size?: number }>; count?: () => number }[] = [
   { to: "/containers", label: "nav.containers", icon: IconBox, count: () => containers.size },
   { to: "/images", label: "nav.images", icon: IconPhoto, count: () => images.size },
+  { to: "/volumes", label: "nav.volumes", icon: IconDisk },
 ];
 
 export function Shell() {
@@ -59,6 +61,7 @@ function Page() {
   if (parts[0] === "containers" && parts[1]) return <ContainerPage key={parts[1]} id={parts[1]} tab={parts[2] ?? "overview"} />;
   if (parts[0] === "run") return <RunPage />;
   if (parts[0] === "images") return <ImagesPage />;
+  if (parts[0] === "volumes") return <VolumesPage />;
   if (parts[0] === "account") return <AccountPage />;
   return <div className="empty"><p>{t("page.unknown")}</p><Button variant="default" onClick={() => go("/containers")}>{t("nav.containers")}</Button></div>;
 }
