@@ -94,7 +94,9 @@ class Connection:
             reply = self._application(request)
             if reply.taken or request.taken:
                 return False
-            keep = head.keep_alive and not self.closing and request.is_drained()
+            # A stream may read the request's body still: nobody else may, and what it leaves ends the connection.
+            free = request.is_drained() if isinstance(reply.body, bytes) else request.body_done
+            keep = head.keep_alive and not self.closing and free
             self._send(reply, head, keep)
             if not keep and not request.body_done:
                 self._linger()

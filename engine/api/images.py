@@ -122,11 +122,12 @@ class ImageRoutes:
         return Reply.json({"ImagesDeleted": wire.render_removed(removed) or None, "SpaceReclaimed": freed})
 
     def load(self, call: Call) -> Reply:
-        """POST /images/load."""
-        steps = self._archives.load(call.scope, call.body, call.text("platform"))
+        """POST /images/load; whatever is wrong with the archive is told in band, with status 200, as Docker does."""
+        platform = str(Platform.parse(call.text("platform")))
+        steps = self._archives.load(call.scope, call.body, platform)
         if call.flag("quiet"):
             steps = (step for step in steps if step.aux)
-        return _progress(steps)
+        return Reply.stream(_started(streams.ndjson(wire.render_progress(steps))), _JSON)
 
     def save(self, call: Call) -> Reply:
         """GET /images/get and /images/{name}/get."""

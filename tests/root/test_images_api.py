@@ -109,7 +109,9 @@ def test_names_with_slashes_ports_and_digests_reach_their_image(routes: list[Rou
          "import from a URL: not supported by Berth; send the archive itself (fromSrc=-)"),
         ("POST", "/images/create?fromImage=127.0.0.1:1/x&tag=1", 500,
          'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'),
-        ("POST", "/images/load", 400, "invalid archive: it has neither a manifest.json nor an index.json"),
+        ("POST", "/images/load?platform=a/b/c/d", 400, '"a/b/c/d" is an invalid OS/architecture specifier'),
+        ("POST", "/images/Bad/push", 400, "invalid reference format: repository name (library/Bad) must be lowercase"),
+        ("POST", "/images/app/push?tag=a+b", 400, "invalid tag format"),
     ],
 )  # fmt: skip
 def test_what_is_refused(routes: list[Route], method: str, target: str, status: int, message: str) -> None:
@@ -127,6 +129,40 @@ def test_load_save_history_remove_prune(routes: list[Route]) -> None:
     pruned = ask(routes, "POST", '/images/prune?filters={"dangling":["false"]}').json
     assert pruned["SpaceReclaimed"] == 7
     assert ask(routes, "POST", "/images/prune").json == {"ImagesDeleted": None, "SpaceReclaimed": 0}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "invalid archive: it has neither a manifest.json nor an index.json"),
+        (b"garbage" * 300, "invalid tar header"),
+        (ARCHIVE[:2000], "unexpected end of the tar stream"),
+    ],
+)
+def test_a_bad_archive_is_told_in_band(store: Parts, routes: list[Route], body: bytes, says: str) -> None:
+    before = store.files()
+    answer = ask(routes, "POST", "/images/load?quiet=1", body=body)
+    assert answer.status == 200
+    assert says in answer.lines[-1]["error"]
+    assert answer.lines[-1]["errorDetail"] == {"message": answer.lines[-1]["error"]}
+    assert store.files() == before
+
+
+def test_a_push_with_a_password(store: Parts, routes: list[Route], guarded: str) -> None:
+    ask(routes, "POST", f"/images/app:1/tag?repo={guarded}/pushed&tag=1")
+    refused = ask(routes, "POST", f"/images/{guarded}/pushed/push?tag=1", headers=auth("wrong"))
+    assert refused.status == 200
+    assert refused.lines[-1] == {
+        "error": "unauthorized: authentication required",
+        "errorDetail": {"message": "unauthorized: authentication required"},
+    }
+    pushed = ask(routes, "POST", f"/images/{guarded}/pushed/push?tag=1", headers=auth(PASSWORD))
+    assert pushed.lines[0] == {"status": f"The push refers to repository [{guarded}/pushed]"}
+    aux = pushed.lines[-1]["aux"]
+    assert pushed.lines[-1] == {"progressDetail": {}, "aux": aux}
+    assert pushed.lines[-2] == {"status": f"1: digest: {aux['Digest']} size: {aux['Size']}"}
+    shown = ask(routes, "GET", f"/images/{guarded}/pushed:1/json").json
+    assert shown["RepoDigests"] == [f"{guarded}/pushed@{aux['Digest']}"]
 
 
 def test_an_import_takes_changes(routes: list[Route]) -> None:
