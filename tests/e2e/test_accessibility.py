@@ -11,7 +11,17 @@ from playwright.sync_api import Page, expect
 from tests.support.docker_cli import Docker
 
 AXE = Path(__file__).resolve().parents[2] / "static/node_modules/axe-core/axe.min.js"
-PAGES = ("/containers", "/images", "/images?pull=new", "/volumes", "/volumes?new=1", "/run", "/account")
+PAGES = (
+    "/containers",
+    "/images",
+    "/images?pull=new",
+    "/volumes",
+    "/volumes?new=1",
+    "/networks",
+    "/networks?new=1",
+    "/run",
+    "/account",
+)
 TABS = ("", "/logs", "/terminal", "/stats", "/inspect")
 RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(found =>
   found.violations.map(rule => `${rule.id} (${rule.impact}): ` +

@@ -44,6 +44,17 @@ export interface ImageRow {
   Labels: Record<string, string> | null;
 }
 
+/** An element of GET /networks. */
+export interface NetworkRow {
+  Id: string;
+  Name: string;
+  Driver: string;
+  Created: string;
+  Internal: boolean;
+  IPAM?: { Config: { Subnet?: string; Gateway?: string }[] | null } | null;
+  Labels: Record<string, string> | null;
+}
+
 export interface Mount {
   Type: string;
   Name?: string;

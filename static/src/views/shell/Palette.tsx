@@ -8,7 +8,7 @@ import { containers, images } from "../../core/live";
 import { go } from "../../core/router";
 import { session, signOut } from "../../core/session";
 import { useRows, useValue } from "../../core/store";
-import { IconActivity, IconBox, IconDisk, IconKey, IconLanguage, IconLogout, IconLogs, IconMoon, IconPhoto, IconPlay, IconPlus, IconPull, IconRefresh, IconSearch, IconStop, IconTerminal } from "../../ui/icons";
+import { IconActivity, IconBox, IconDisk, IconKey, IconLanguage, IconLogout, IconLogs, IconMoon, IconNetwork, IconPhoto, IconPlay, IconPlus, IconPull, IconRefresh, IconSearch, IconStop, IconTerminal } from "../../ui/icons";
 import { act, verbsFor } from "../containers/actions";
 import { operationsOpen } from "../operations/OperationsDrawer";
 
@@ -24,6 +24,8 @@ export function Palette() {
     { id: "images", label: t("nav.images"), leftSection: <IconPhoto />, onClick: () => go("/images") },
     { id: "volumes", label: t("nav.volumes"), leftSection: <IconDisk />, onClick: () => go("/volumes") },
     { id: "volume-create", label: t("volumes.create"), leftSection: <IconPlus />, onClick: () => go("/volumes?new=1") },
+    { id: "networks", label: t("nav.networks"), leftSection: <IconNetwork />, onClick: () => go("/networks") },
+    { id: "network-create", label: t("networks.create"), leftSection: <IconPlus />, onClick: () => go("/networks?new=1") },
     { id: "run", label: t("run.title"), leftSection: <IconPlus />, onClick: () => go("/run") },
     { id: "pull", label: t("pull.title"), leftSection: <IconPull />, onClick: () => go("/images?pull=new") },
     { id: "operations", label: t("operations.title"), leftSection: <IconActivity />, onClick: () => operationsOpen.set(true) },

@@ -7,7 +7,7 @@ import { containers, images, operations } from "../../core/live";
 import { go, Link, usePlace } from "../../core/router";
 import { session } from "../../core/session";
 import { useRows, useValue } from "../../core/store";
-import { IconActivity, IconBox, IconDisk, IconPhoto, IconPlus, IconSearch, IconUser } from "../../ui/icons";
+import { IconActivity, IconBox, IconDisk, IconNetwork, IconPhoto, IconPlus, IconSearch, IconUser } from "../../ui/icons";
 import { Logo } from "../../ui/Logo";
 import { ContainersPage } from "../containers/ContainersPage";
 import { ImagesPage } from "../images/ImagesPage";
@@ -20,6 +20,7 @@ import "./shell.css";
 
 const ContainerPage = lazy(() => import("../container/ContainerPage").then((module) => ({ default: module.ContainerPage })));
 const VolumesPage = lazy(() => import("../volumes/VolumesPage").then((module) => ({ default: module.VolumesPage })));
+const NetworksPage = lazy(() => import("../networks/NetworksPage").then((module) => ({ default: module.NetworksPage })));
 const RunPage = lazy(() => import("../containers/RunPage").then((module) => ({ default: module.RunPage })));
 const AccountPage = lazy(() => import("../account/AccountPage").then((module) => ({ default: module.AccountPage })));
 
@@ -27,6 +28,7 @@ const PAGES: { to: string; label: Key; icon: ComponentType<{ size?: number }>; c
   { to: "/containers", label: "nav.containers", icon: IconBox, count: () => containers.size },
   { to: "/images", label: "nav.images", icon: IconPhoto, count: () => images.size },
   { to: "/volumes", label: "nav.volumes", icon: IconDisk },
+  { to: "/networks", label: "nav.networks", icon: IconNetwork },
 ];
 
 export function Shell() {
@@ -62,6 +64,7 @@ function Page() {
   if (parts[0] === "run") return <RunPage />;
   if (parts[0] === "images") return <ImagesPage />;
   if (parts[0] === "volumes") return <VolumesPage />;
+  if (parts[0] === "networks") return <NetworksPage />;
   if (parts[0] === "account") return <AccountPage />;
   return <div className="empty"><p>{t("page.unknown")}</p><Button variant="default" onClick={() => go("/containers")}>{t("nav.containers")}</Button></div>;
 }
