@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urljoin, urlsplit
 
-from engine.errors import BerthError
+from engine.errors import BerthError, Unauthorized, Unavailable
 from engine.refs import Reference
 from engine.registry.auth import Authorizer, Credentials
 from engine.registry.challenge import parse_challenges
@@ -37,9 +37,11 @@ class Session:
         self._base = base
         self._reference = reference
         self._authorizer = Authorizer(transport, credentials)
+        self._is_push = "push" in actions
         self._scope = f"repository:{reference.path}:{actions}"
         self._explain = explain
         self._lines = Lines()
+        self._answered = False
 
     def close(self) -> None:
         """End every request under way; nothing can be asked afterwards. From any thread."""
@@ -68,15 +70,38 @@ class Session:
         for attempt in (1, 2):
             sent = self._authorizer.header if own else ""
             authorization = {"Authorization": sent} if sent else {}
-            with self._lines:
-                response = self._transport.send(method, url, {**(headers or {}), **authorization}, body)
+            response = self._send(method, url, {**(headers or {}), **authorization}, body)
             if response.status in accept:
                 return response
             challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
-            if response.status != 401 or attempt == 2 or not challenges or not own:
+            final = attempt == 2 or not own or not challenges or sent.startswith("Basic ")
+            if response.status != 401 or final:
                 scheme_error = next((c.parameters["error"] for c in challenges if "error" in c.parameters), "")
                 refusal = parse_refusal(response.status, read_limited(response), scheme_error)
                 raise self._explain(refusal, self._reference)
             discard(response)
-            self._authorizer.answer(challenges, sent, self._scope)
+            try:
+                self._authorizer.answer(challenges, sent, self._scope)
+            except (Unauthorized, Unavailable) as error:
+                raise type(error)(f"{self._blame(path)}{error}") from error
         raise AssertionError("unreachable")
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> Response:
+        try:
+            with self._lines:
+                response = self._transport.send(method, url, headers, body)
+        except Unavailable as error:
+            if self._answered:
+                raise
+            # Docker finds out by a request of its own whether the registry is there.
+            root = urljoin(url, "/v2/")
+            raise type(error)(str(error).replace(f'{method.title()} "{url}": ', f'Get "{root}": ', 1)) from error
+        self._answered = True
+        return response
+
+    def _blame(self, path: str) -> str:
+        """Return what Docker puts before an error of authentication: the request that it is asked for by."""
+        if self._is_push:
+            return ""
+        method = "Head" if path.startswith("manifests/") and ":" not in path else "Get"
+        return f'{method} "{self.url(path)}": '

@@ -176,7 +176,10 @@ def test_an_import_takes_changes(routes: list[Route]) -> None:
 def test_a_pull_with_a_password(store: Parts, routes: list[Route], guarded: str) -> None:
     target = f"/images/create?fromImage={guarded}/app&tag=1"
     none = ask(routes, "POST", target)
-    assert (none.status, none.message) == (500, "no basic auth credentials")
+    assert (none.status, none.message) == (
+        500,
+        f'Head "http://{guarded}/v2/app/manifests/1": no basic auth credentials',
+    )
     wrong = ask(routes, "POST", target, headers=auth("wrong"))
     assert (wrong.status, wrong.message) == (500, "unauthorized: authentication required")
     pulled = ask(routes, "POST", target, headers=auth(PASSWORD))

@@ -225,8 +225,9 @@ def test_an_unreachable_registry_is_named(store: Parts) -> None:
     with pytest.raises(Unavailable) as failed:
         store.pull("127.0.0.1:1/app:1")
     assert str(failed.value) == 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'
-    with pytest.raises(Unavailable, match="dial tcp: lookup registry.invalid: no such host"):
+    with pytest.raises(Unavailable) as failed:
         store.pull("registry.invalid/app:1")
+    assert str(failed.value) == 'Get "https://registry.invalid/v2/": dial tcp: lookup registry.invalid: no such host'
 
 
 @pytest.mark.parametrize(
@@ -306,9 +307,9 @@ def test_basic_authentication(store: Parts, tmp_path: Path) -> None:
     with registries.registry(tmp_path / "r", registries.basic(tmp_path)) as address:
         registries.push(tmp_path / "a.tar", address, "app:1", "--dest-tls-verify=false",
                         "--dest-creds", f"{USER}:{PASSWORD}")  # fmt: skip
-        with pytest.raises(Unauthorized, match="no basic auth credentials"):
+        with pytest.raises(Unauthorized, match='^Head "http://.*/v2/app/manifests/1": no basic auth credentials$'):
             store.pull(f"{address}/app:1")
-        with pytest.raises(Unauthorized, match="unauthorized: authentication required"):
+        with pytest.raises(Unauthorized, match="^unauthorized: authentication required$"):
             store.pull(f"{address}/app:1", username=USER, password="wrong")
         assert store.files() == []
         store.pull(f"{address}/app:1", username=USER, password=PASSWORD)
@@ -333,7 +334,7 @@ def test_bearer_tokens(store: Parts, tmp_path: Path) -> None:
             f"pull access denied for {address}/private, repository does not exist or may require 'docker login': "
             "denied: requested access to the resource is denied"
         )
-        with pytest.raises(Unauthorized, match="unauthorized: incorrect username or password"):
+        with pytest.raises(Unauthorized, match='^Head "http.*/1": unauthorized: incorrect username or password$'):
             store.pull(f"{address}/private:1", username=USER, password="wrong")
         service.requests.clear()
         store.pull(f"{address}/private:1", username=USER, password=PASSWORD)

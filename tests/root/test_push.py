@@ -158,6 +158,24 @@ def test_layers_are_taken_over_from_another_repository(store: Parts, registry: s
     assert digest_at(target) == digest_at(name)
 
 
+def test_a_layer_whose_packed_bytes_are_not_kept(store: Parts, registry: str, other: str, tmp_path: Path) -> None:
+    store.load(docker_archive([BASE], tags=["old:1"]))
+    name = push(registry, BASE, TOP, compress=lambda data: gzip.compress(data, 1), kind="gzip")
+    store.pull(name)
+    image = store.images.get(SCOPE, name)
+    assert [bool(layer.blob) for layer in image.layers] == [False, True]
+    store.images.tag(SCOPE, name, f"{registry}/again/unkept", "1")
+    store.push(f"{registry}/again/unkept:1")
+    assert digest_at(f"{registry}/again/unkept:1") == digest_at(name), "the registry has it, under its own digest"
+    target = moved(store, name, other)
+    assert digest_at(target)[0] != digest_at(name)[0]
+    found = skopeo_copies(target, tmp_path / "copy")
+    assert {layer["mediaType"] for layer in found["layers"]} == {"application/vnd.oci.image.layer.v1.tar+gzip"}
+    assert found["config"]["digest"] == image.id
+    again = store.push(target)
+    assert [p.status for p in again if p.id] == ["Preparing"] * 2 + ["Layer already exists"] * 2
+
+
 def test_without_a_tag_all_tags_are_pushed_as_one_event(store: Parts, registry: str) -> None:
     store.load(docker_archive([BASE], tags=[f"{registry}/all:a", f"{registry}/all:b"]))
     store.load(docker_archive([TOP], tags=[f"{registry}/all:c"]))
