@@ -262,3 +262,20 @@ def test_twenty_clients_at_once(docker: Docker, made: dict[str, Any]) -> None:
     for thread in threads:
         thread.join()
     assert outputs == {number: f"{number}\n".encode() for number in range(20)}
+
+
+def test_push_tells_its_progress_and_load_brings_a_saved_image_back(
+    client: docker_py.DockerClient, docker: Docker, registry: str
+) -> None:
+    name = f"{registry}/py/pushed"
+    image = client.images.get(docker.image)
+    assert image.tag(name, "1")
+    lines = list(client.images.push(name, "1", stream=True, decode=True))
+    assert lines[0] == {"status": f"The push refers to repository [{name}]"}
+    assert f"{name}@{lines[-1]['aux']['Digest']}" in client.images.get(f"{name}:1").attrs["RepoDigests"]
+    assert f"tag does not exist: {name}:nosuch" in client.images.push(name, "nosuch")
+    assert client.images.get_registry_data(f"{name}:1").id == lines[-1]["aux"]["Digest"]
+    archive = b"".join(client.images.get(f"{name}:1").save(named=True))
+    client.images.remove(f"{name}:1")
+    assert [loaded.id for loaded in client.images.load(archive)] == [image.id]
+    client.images.remove(f"{name}:1")
