@@ -45,19 +45,27 @@ class Message:
     what: str
 
 
-def veth(name: str, peer: str, peer_index: int, peer_mac: str, peer_netns_fd: int, mtu: int = 0) -> Message:
-    """Make a veth pair: `name` here, `peer` with its index and MAC in the namespace of `peer_netns_fd`; both down."""
+def veth(name: str, index: int, mac: str, peer: str, peer_netns_fd: int, mtu: int = 0) -> Message:
+    """Make a veth pair: `name` with its index and MAC here, `peer` in the namespace of `peer_netns_fd`; both down.
+
+    The kernel keeps to an index only for the link that is made, never for its peer alone.
+    """
     size = _attribute(_IFLA_MTU, struct.pack("=I", mtu)) if mtu else b""
     other = (
-        _ifinfo(peer_index)
+        _ifinfo(0)
         + _attribute(_IFLA_IFNAME, _text(peer))
-        + _attribute(_IFLA_ADDRESS, _mac(peer_mac))
         + _attribute(_IFLA_NET_NS_FD, struct.pack("=I", peer_netns_fd))
         + size
     )
     info = _attribute(_INFO_KIND, b"veth") + _attribute(_INFO_DATA | _NESTED, _attribute(_VETH_PEER | _NESTED, other))
-    payload = _ifinfo(0) + _attribute(_IFLA_IFNAME, _text(name)) + size + _attribute(_IFLA_LINKINFO | _NESTED, info)
-    return Message(_NEWLINK, _CREATE | _EXCL, payload, f"make veth {name}")
+    payload = (
+        _ifinfo(index)
+        + _attribute(_IFLA_IFNAME, _text(name))
+        + _attribute(_IFLA_ADDRESS, _mac(mac))
+        + size
+        + _attribute(_IFLA_LINKINFO | _NESTED, info)
+    )
+    return Message(_NEWLINK, _CREATE | _EXCL, payload, f"make veth {name} of {peer}")
 
 
 def enslave(name: str, bridge_index: int) -> Message:

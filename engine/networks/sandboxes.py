@@ -184,17 +184,16 @@ class SandboxMaker:
     def _configure(self, plugs: Sequence[Plug], first: list[rtnl.Message]) -> None:
         """Run on a thread inside of the sandbox: give it its interfaces."""
         inside = rtnl.Socket()
-        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)  # the main thread's
         try:
-            outside = [message for plug in plugs for message in _outside(plug, here)]
-            if outside:
-                self._host.send(outside)
-            inside.send([*first, *(message for plug in plugs for message in _inside(plug))])
+            inside.send([*first, *(_pair(plug, host) for plug in plugs)])
             if plugs:
+                self._host.send([message for plug in plugs for message in _outside(plug)])
+                inside.send([message for plug in plugs for message in _inside(plug)])
                 inside.send([rtnl.settle(plug.index) for plug in plugs])
                 self._host.send([rtnl.settle(name=plug.veth) for plug in plugs])
         finally:
-            os.close(here)
+            os.close(host)
             inside.close()
 
     def _reap(self) -> None:
@@ -227,9 +226,12 @@ def number_of(index: int) -> int:
     return max(0, index - _FIRST_INDEX)
 
 
-def _outside(plug: Plug, sandbox_fd: int) -> list[rtnl.Message]:
+def _pair(plug: Plug, host_fd: int) -> rtnl.Message:
+    return rtnl.veth(f"eth{plug.number}", plug.index, plug.mac, plug.veth, host_fd, plug.mtu)
+
+
+def _outside(plug: Plug) -> list[rtnl.Message]:
     return [
-        rtnl.veth(plug.veth, f"eth{plug.number}", plug.index, plug.mac, sandbox_fd, plug.mtu),
         rtnl.enslave(plug.veth, plug.bridge_index),
         rtnl.hairpin(plug.veth),
     ]

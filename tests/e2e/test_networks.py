@@ -44,6 +44,11 @@ def test_networks_come_and_go_while_the_page_is_open(page: Page, docker: Docker)
     link = row.get_by_role("link", name=re.compile(rf"{user} · 10\.231\.59\.\d+"))
     expect(link).to_have_attribute("href", re.compile(r"/containers/[0-9a-f]{12}$"))
 
+    docker.ok("network", "disconnect", made, user)
+    expect(link).to_have_count(0)
+    docker.ok("network", "connect", made, user)
+    expect(link).to_be_visible()
+
     row.get_by_test_id("network-remove").click()
     page.get_by_test_id("ask-yes").click()
     expect(page.get_by_test_id("conflict-message")).to_contain_text("has active endpoints")

@@ -374,6 +374,14 @@ def test_connecting_and_disconnecting_a_running_container(lab: NetworkLab) -> No
     assert links(joined.netns_path) == ["lo 127.0.0.1/8"]
     with pytest.raises(NotFound, match="is not connected to network second"):
         lab.networks.disconnect(DEFAULT, "second", container.id)
+    for name in ("second", "bridge"):
+        lab.networks.connect(DEFAULT, name, container.id, EndpointConfig(name))
+    first, second = lab.records[container.id].endpoints
+    assert links(joined.netns_path)[1:] == [
+        f"eth0 {first.ip_address}/{first.ip_prefix_len}",
+        f"eth1 {second.ip_address}/{second.ip_prefix_len}",
+    ]
+    assert ask(joined.netns_path, endpoint(neighbour).ip_address, 80) == first.ip_address
 
 
 def test_a_container_joins_several_networks_at_its_start(lab: NetworkLab) -> None:

@@ -168,7 +168,7 @@ class OtherMachine:
         netns.pin(path, lambda: None)
         with path.open() as file:
             host = rtnl.Socket()
-            host.send([rtnl.veth(self._link, "eth0", 2, "02:00:00:00:00:02", file.fileno())])
+            host.send([rtnl.veth(self._link, 0, "02:00:00:00:00:02", "eth0", file.fileno())])
             host.close()
         _ip("addr", "add", f"{self.host_address}/24", "dev", self._link)
         _ip("link", "set", self._link, "up")
