@@ -22,7 +22,7 @@ PAGES = (
     "/run",
     "/account",
 )
-TABS = ("", "/logs", "/terminal", "/stats", "/inspect")
+TABS = ("", "/logs", "/terminal", "/stats", "/changes", "/inspect")
 RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(found =>
   found.violations.map(rule => `${rule.id} (${rule.impact}): ` +
     rule.nodes.slice(0, 3).map(node => node.target + " " + node.html.slice(0, 160)).join(" | ")))"""

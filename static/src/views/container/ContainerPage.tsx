@@ -8,11 +8,12 @@ import { containers, watchUsage } from "../../core/live";
 import { go, Link } from "../../core/router";
 import { useReady, useRow, useRows } from "../../core/store";
 import { CopyButton } from "../../ui/copy";
-import { IconChart, IconChevronDown, IconChevronLeft, IconCode, IconInfo, IconLogs, IconTerminal } from "../../ui/icons";
+import { IconChart, IconChevronDown, IconChevronLeft, IconCode, IconDisk, IconInfo, IconLogs, IconTerminal } from "../../ui/icons";
 import { StateBadge } from "../../ui/StateBadge";
 import { VerbIcon } from "../../ui/VerbIcon";
 import { act, can, pending, type Verb, verbsFor } from "../containers/actions";
 import { PortLink } from "../containers/Row";
+import { ChangesTab } from "./ChangesTab";
 import { InspectTab } from "./InspectTab";
 import { LogsTab } from "./LogsTab";
 import { OverviewTab } from "./OverviewTab";
@@ -30,6 +31,7 @@ const TABS: { id: string; label: Key; icon: ComponentType<{ size?: number }>; pa
   { id: "logs", label: "tab.logs", icon: IconLogs, page: LogsTab },
   { id: "terminal", label: "tab.terminal", icon: IconTerminal, page: TerminalTab },
   { id: "stats", label: "tab.stats", icon: IconChart, page: StatsTab },
+  { id: "changes", label: "tab.changes", icon: IconDisk, page: ChangesTab },
   { id: "inspect", label: "tab.inspect", icon: IconCode, page: InspectTab },
 ];
 
