@@ -141,6 +141,11 @@ class ConmonWatcher:
 
     def _on_file(self, container_id: str) -> None:
         entry = self._containers.get(container_id)
+        if entry is None and "." not in container_id and not (self._bundles / container_id).exists():
+            # A monitor of an earlier engine that died before it knew the monitor's pid: cleared away, it still writes.
+            # (A name with a dot is conmon's temporary file, about to be renamed.)
+            exits.forget(self._folder, container_id)
+            return
         if entry is None or entry.told:
             return
         notice = exits.read(self._folder, container_id)

@@ -73,9 +73,22 @@ class Bench:
         for container_id in self.ids:
             self.runtime.delete(container_id)
         until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in self.monitors))
+        until(lambda: not own_monitors())  # those of execs: the watcher must be there to reap them
         self.watcher.close()
         self.runtime.close()
         self.cgroups.remove("/berth/h1contract")
+
+
+def own_monitors() -> list[int]:
+    """Return the children of this process that are conmon, those that wait to be reaped included."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            children = (task / "children").read_text().split()
+            found += [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "conmon\n"]
+        except FileNotFoundError:
+            continue  # ended meanwhile
+    return found
 
 
 def until(condition: Callable[[], object], seconds: float = 5) -> None:
