@@ -76,10 +76,22 @@ def test_exit_file_tells_while_the_monitor_still_lives(scene: Scene) -> None:
 
 
 def test_file_that_was_there_before_is_told_at_once(scene: Scene) -> None:
+    (scene.bundles / "c1").mkdir()
     scene.ended("c1", "0")
     scene.watcher.start(scene.told.put)
     scene.watcher.watch("c1", scene.monitor())
     assert scene.told.get(timeout=2).exit_code == 0
+
+
+def test_file_of_a_run_that_was_cleared_away_goes_and_one_with_a_bundle_stays(scene: Scene) -> None:
+    (scene.bundles / "kept").mkdir()
+    scene.watcher.start(scene.told.put)
+    for name in ("kept", "cleared", "kept.tmp"):
+        scene.ended(name, "0")
+    scene.watcher.watch("last", scene.monitor())
+    scene.ended("last", "0")
+    assert scene.told.get(timeout=2).container_id == "last"
+    assert sorted(path.name for path in scene.exits.iterdir()) == ["kept", "kept.tmp", "last"]
 
 
 def test_strangers_files_are_ignored(scene: Scene) -> None:
