@@ -90,9 +90,9 @@ def test_a_check_out_of_time_fails_with_dockers_text(bench: Bench) -> None:
 
 
 def test_a_container_that_ended_is_checked_no_more(bench: Bench) -> None:
-    container = bench.run_container(CONFIG)
+    container = bench.run_container(replace(CONFIG, interval=300 * MILLISECOND))  # time for its end, before the check
     with bench.database.transaction() as transaction:
         bench.store.save(transaction, replace(container, state=State(status=Status.EXITED)))
     bench.results.put(0)
-    assert bench.events.get(timeout=0.1) is None
+    assert bench.events.get(timeout=0.6) is None
     assert bench.results.qsize() == 1
