@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 METADATA = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
@@ -67,11 +67,4 @@ NETWORKS = Table(
     Column("name", String(255), nullable=False),
     Column("document", Text, nullable=False),
     UniqueConstraint("namespace", "name"),
-)
-
-META = Table(
-    "meta",
-    METADATA,
-    Column("key", String(64), primary_key=True),
-    Column("value", LargeBinary, nullable=False),
 )

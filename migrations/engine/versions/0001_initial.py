@@ -64,12 +64,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_journal_time_ns"), ["time_ns"], unique=False)
 
     op.create_table(
-        "meta",
-        sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("value", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("key"),
-    )
-    op.create_table(
         "networks",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("namespace", sa.String(length=64), nullable=False),
@@ -92,7 +86,6 @@ def downgrade() -> None:
 
     op.drop_table("volumes")
     op.drop_table("networks")
-    op.drop_table("meta")
     with op.batch_alter_table("journal", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_journal_time_ns"))
         batch_op.drop_index(batch_op.f("ix_journal_namespace_seq"))
