@@ -12,6 +12,7 @@ from engine.api.wire.container import render_row
 from engine.clock import now_ns
 from engine.containers.model import Container
 from engine.errors import InvalidArgument
+from engine.services.machine import Machine
 from engine.services.system import Facts
 from engine.values import Scope
 
@@ -24,6 +25,7 @@ class System(Protocol):
     def facts(self) -> Facts: ...
     def warnings(self) -> Sequence[str]: ...
     def forwards_ipv4(self) -> bool: ...
+    def machine(self) -> Machine: ...
 
 
 class Containers(Protocol):
@@ -78,6 +80,11 @@ class SystemRoutes:
             )
         )
 
+    def machine(self, call: Call) -> Reply:
+        """GET /berth/machine: load, memory and the disk of the data root, now."""
+        found = self._system.machine()
+        return Reply.json({name: getattr(found, name) for name in Machine.__slots__})
+
     def df(self, call: Call) -> Reply:
         """GET /system/df."""
         types = call.texts("type") or DF_TYPES
@@ -113,6 +120,7 @@ def routes(system: System, containers: Containers, usage: Usage, login: Login) -
         Route("HEAD", "/_ping", on.ping),
         Route("GET", "/version", on.version),
         Route("GET", "/info", on.info),
+        Route("GET", "/berth/machine", on.machine),
         Route("GET", "/system/df", on.df, since="1.25"),
         Route("POST", "/auth", on.auth),
     ]

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from engine.containers import users
 from engine.containers.model import Container, MountPoint
 from engine.containers.store import ContainerStore
 from engine.errors import Forbidden, InvalidArgument, NotFound
 from engine.events import Event
 from engine.locks import NamedLocks
 from engine.services.container_events import container_event
-from engine.storage import archive, changes
+from engine.storage import archive, changes, listing
 from engine.storage.compression import CHUNK, decompressed
 from engine.storage.db import Database
 from engine.storage.paths import Paths
@@ -61,30 +62,48 @@ class ContainerFiles:
             yield from archive.pack(root, inner, archive.base_name(path))
         self._record(container_event(container, "archive-path", by=by))
 
-    def write(self, scope: Scope, reference: str, path: str, body: BinaryIO, *, keep_kinds: bool = False) -> None:
-        """Unpack a tar (plain, gzip, zstd, …) into the folder `path`.
+    def write(
+        self,
+        scope: Scope,
+        reference: str,
+        path: str,
+        body: BinaryIO,
+        *,
+        keep_kinds: bool = False,
+        as_user: bool = False,
+    ) -> None:
+        """Unpack a tar (plain, gzip, zstd, …) into the folder `path`; `as_user`: all of it is the container's user's.
 
         Forbidden for a read-only root or volume, InvalidArgument where `path` is no folder.
         """
         container = self._store.get(scope, reference)
+        owner = self._user(container) if as_user and container.config.user else None
         with self._root(container, path) as (root, inner, read_only):
             if read_only:
                 raise Forbidden("container rootfs is marked read-only")
             folder = archive.open_path(root, inner, follow=True)
             try:
-                self._unpack(folder, path, body, keep_kinds=keep_kinds)
+                self._unpack(folder, path, body, keep_kinds=keep_kinds, owner=owner)
             finally:
                 os.close(folder)
         self._record(container_event(container, "extract-to-dir", by=scope.actor))
 
+    def _user(self, container: Container) -> tuple[int, int]:
+        """Return (uid, gid) of the container's user, looked up in its own files."""
+        with self._root(container, "/") as (root, _, _):
+            found = users.resolve_user(container.config.user, (), Path(f"/proc/self/fd/{root}"))
+            return found.uid, found.gid
+
     @staticmethod
-    def _unpack(folder: int, path: str, body: BinaryIO, *, keep_kinds: bool) -> None:
+    def _unpack(
+        folder: int, path: str, body: BinaryIO, *, keep_kinds: bool, owner: tuple[int, int] | None = None
+    ) -> None:
         try:
             target = os.open(f"/proc/self/fd/{folder}", _TREE)
         except NotADirectoryError:
             raise InvalidArgument(f"extraction point is not a directory: {path}") from None
         try:
-            unpacker = Unpacker(target, whiteouts=False, keep_kinds=keep_kinds)
+            unpacker = Unpacker(target, whiteouts=False, keep_kinds=keep_kinds, owner=owner)
             try:
                 unpacker.apply(TarReader(decompressed(iter(lambda: body.read(CHUNK), b""))))
                 unpacker.finish()
@@ -92,6 +111,12 @@ class ContainerFiles:
                 unpacker.close()
         finally:
             os.close(target)
+
+    def list_folder(self, scope: Scope, reference: str, path: str) -> tuple[list[listing.FileEntry], bool]:
+        """Return what the folder `path` holds, and whether that is not all of it."""
+        container = self._store.get(scope, reference)
+        with self._root(container, path) as (root, inner, _):
+            return listing.list_folder(root, inner)
 
     def changes(self, scope: Scope, reference: str) -> list[changes.Change]:
         """Return what the container changed against its image."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from config.settings import Settings
 from engine.kernel import cgroups as cgroups_module
 from engine.kernel import command
+from engine.services import machine
 
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
@@ -78,6 +79,10 @@ class System:
             if self._facts is None:
                 self._facts = self._gather()
             return self._facts
+
+    def machine(self) -> machine.Machine:
+        """Return load, memory and disk as they are now."""
+        return machine.read_machine(self._settings.data_root)
 
     def forwards_ipv4(self) -> bool:
         """Say whether the kernel forwards IPv4 packets at the moment."""

@@ -31,6 +31,8 @@ class Row:
     read: int
     write: int
     pids: int
+    throttled: int = 0
+    """Nanoseconds for which the kernel held it back at its CPU limit, since its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ def _row(container: Container, sample: Sample, previous: Mapping[str, tuple[Cont
         read=_moved(sample.disk_bytes, "read"),
         write=_moved(sample.disk_bytes, "write"),
         pids=sample.pids,
+        throttled=sample.cpu.throttled_ns,
     )
 
 

@@ -46,6 +46,8 @@ _VIEW = """
     GET /events
     GET /system/df
     GET /berth/usage
+    GET /berth/journal
+    GET /berth/machine
     GET /containers/json
     GET /containers/{id}/logs
     GET /containers/{id}/changes
@@ -54,6 +56,16 @@ _VIEW = """
     GET /exec/{id}/json
     GET /images/json
     GET /images/search
+    GET /berth/images/{name}/layers
+    GET /berth/images/{name}/tree
+    GET /berth/images/{name}/origin
+    GET /berth/images/{name}/waste
+    GET /berth/images/{name}/diff
+    GET /berth/containers/{id}/layers
+    GET /berth/containers/{id}/tree
+    GET /berth/containers/{id}/origin
+    GET /berth/containers/{id}/waste
+    GET /berth/containers/{id}/diff
     GET /volumes
     GET /volumes/{id}
     GET /networks
@@ -70,7 +82,10 @@ _OPERATE = """
     POST /containers/{id}/exec
     POST /exec/{id}/resize
     GET,HEAD,PUT /containers/{id}/archive
+    GET /berth/containers/{id}/files
     GET /containers/{id}/export
+    GET /berth/images/{name}/file
+    GET /berth/containers/{id}/file
 """
 _DEPLOY = """
     POST /containers/create

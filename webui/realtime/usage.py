@@ -127,6 +127,7 @@ def _figures(raw: Mapping[str, Any]) -> dict[str, int]:
         "read": sum(e["value"] for e in io if e.get("op", "").lower() == "read"),
         "write": sum(e["value"] for e in io if e.get("op", "").lower() == "write"),
         "pids": (raw.get("pids_stats") or {}).get("current", 0),
+        "throttled": _at(raw, "cpu_stats", "throttling_data", "throttled_time"),
     }
 
 
