@@ -43,8 +43,9 @@ fmt:  ## Sort imports and apply the linter's safe fixes.
 bench: setup  ## Measure the engine beside Docker and Podman where they are installed; ARGS="--help" for options.
 	@exec $(PYTHON) -m benchmarks $(ARGS)
 
-docs:  ## Write docs/settings.md anew from the settings table.
+docs:  ## Write docs/settings.md and docs/api.md anew, from the settings table and from the engine's own routes.
 	@$(PYTHON) app.py settings > docs/settings.md
+	@$(PYTHON) -m scripts.api_page > docs/api.md
 
 clean:  ## Remove what setup made in this folder; data in /var/lib/berth is not touched.
 	@rm -rf .venv static/node_modules static/dist .pytest_cache .mypy_cache .ruff_cache

@@ -30,6 +30,7 @@ from engine.services.image_archives import ImageArchives
 from engine.services.images import Images
 from engine.services.journal import Journal
 from engine.services.launch import Launcher
+from engine.services.layer_views import LayerViews
 from engine.services.lifecycle import Lifecycle
 from engine.services.logs import Logs
 from engine.services.networks import Networks
@@ -195,6 +196,7 @@ class Assembly:
             garbage=self.garbage,
             private_cgroups=self.cgroups.is_v2,
             warm=self.runtime.warm,
+            machine_warnings=self.specs.warnings,
         )
         self.containers = Containers(
             database=self.database,
@@ -222,6 +224,13 @@ class Assembly:
             snapshots=self.snapshots,
             images=self.images,
             content=self.content,
+            layers=self.layers,
+            garbage=self.garbage,
+        )
+        self.layer_views = LayerViews(
+            images=self.images,
+            containers=self.store,
+            snapshots=self.snapshots,
             layers=self.layers,
             garbage=self.garbage,
         )

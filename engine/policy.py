@@ -37,7 +37,8 @@ _PLAIN_HOST = frozenset(
     tmpfs volumes_from port_bindings publish_all_ports restart_policy auto_remove log_config container_id_file cap_drop
     readonly_rootfs group_add dns dns_options dns_search extra_hosts links runtime init shm_size memory
     memory_reservation memory_swap memory_swappiness nano_cpus cpu_shares cpu_period cpu_quota cpuset_cpus cpuset_mems
-    pids_limit blkio_weight ulimits annotations console_size
+    pids_limit blkio_weight blkio_weight_device blkio_device_read_bps blkio_device_write_bps blkio_device_read_iops
+    blkio_device_write_iops ulimits annotations console_size
     """.split()
 )
 

@@ -193,6 +193,7 @@ class ContainerRoutes:
         restart = resources.parse_restart_policy(fields)
         refuse_unread(fields)
         policy.check_update(call.scope, changes)
+        resources.check_changes(changes)
         warnings = self._containers.update(call.scope, call.path["id"], changes, restart)
         return Reply.json({"Warnings": list(warnings)})
 

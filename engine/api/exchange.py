@@ -91,12 +91,16 @@ class Request:
 
     def hijack(self, content_type: str) -> Hijacked:
         """Send 101 (or 200 without an upgrade) and hand over the connection; see `Call.hijack`."""
-        self.taken = True
         upgrade = self._head.upgrade
         first = "HTTP/1.1 101 UPGRADED" if upgrade else "HTTP/1.1 200 OK"
         extra = "Connection: Upgrade\r\nUpgrade: tcp\r\n" if upgrade else "Connection: close\r\n"
         head = f"{first}\r\nContent-Type: {content_type}\r\n{extra}{fixed_fields()}\r\n"
-        self._sock.sendall(head.encode("latin-1"))
+        return self.take(head.encode("latin-1"))
+
+    def take(self, head: bytes) -> Hijacked:
+        """Send this head and hand over the connection; see `Call.take`."""
+        self.taken = True
+        self._sock.sendall(head)
         return Taken(self._sock, self._inlet)
 
     def on_gone(self, callback: Callable[[], None]) -> None:

@@ -25,6 +25,7 @@ class Execs(Protocol):
         self, scope: Scope, exec_id: str, *, detach: bool = False, console_size: tuple[int, int] = (0, 0)
     ) -> terminal.Streams | None: ...
     def resize(self, scope: Scope, exec_id: str, width: int, height: int) -> None: ...
+    def note_detach(self, scope: Scope, exec_id: str) -> None: ...
     def ids_of(self, container_id: str) -> Sequence[str]: ...
 
 
@@ -90,7 +91,8 @@ class ExecRoutes:
             tty=tty,
             detach_keys=terminal.parse_detach_keys(config.detach_keys),
         )
-        terminal.join(pipe, process, wanted)
+        if terminal.join(pipe, process, wanted):
+            self._execs.note_detach(call.scope, found.id)
 
 
 def routes(execs: Execs) -> list[Route]:

@@ -51,7 +51,8 @@ def routes(files: ContainerFiles) -> list[Route]:
 
     def write(call: Call) -> Reply:
         keep = call.flag("noOverwriteDirNonDir")
-        files.write(call.scope, call.path["id"], _path(call), call.body, keep_kinds=keep)
+        as_user = call.flag("copyUIDGID")
+        files.write(call.scope, call.path["id"], _path(call), call.body, keep_kinds=keep, as_user=as_user)
         return Reply.empty(200)
 
     def changes(call: Call) -> Reply:

@@ -99,11 +99,13 @@ class ImageRoutes:
 
     def inspect(self, call: Call) -> Reply:
         """GET /images/{name}/json."""
+        _refuse(call, "platform")
         view = self._images.view(call.scope, call.path["name"])
         return Reply.json(wire.render_inspect(view, self._images.lower(view.image), call.version))
 
     def history(self, call: Call) -> Reply:
         """GET /images/{name}/history."""
+        _refuse(call, "platform")
         return Reply.json(wire.render_history(self._images.history(call.scope, call.path["name"])))
 
     def tag(self, call: Call) -> Reply:
@@ -113,6 +115,7 @@ class ImageRoutes:
 
     def remove(self, call: Call) -> Reply:
         """DELETE /images/{name}."""
+        _refuse(call, "platforms")
         removed = self._images.remove(call.scope, call.path["name"], force=call.flag("force"))
         return Reply.json(wire.render_removed(removed))
 
@@ -131,6 +134,7 @@ class ImageRoutes:
 
     def save(self, call: Call) -> Reply:
         """GET /images/get and /images/{name}/get."""
+        _refuse(call, "platform")
         names = [call.path["name"]] if "name" in call.path else list(call.texts("names"))
         names = [part for name in names for part in name.split(",") if part]
         if not names:
@@ -139,6 +143,7 @@ class ImageRoutes:
 
     def push(self, call: Call) -> Reply:
         """POST /images/{name}/push: one tag, or all of the repository."""
+        _refuse(call, "platform")
         reference = Reference.parse(call.path["name"])
         if tag := call.text("tag"):
             reference = reference.with_tag(tag)
@@ -198,6 +203,12 @@ def routes(images: Images, archives: Archives, pulls: Pulls, pushes: Pushes) -> 
         Route("DELETE", "/images/{name:.*}", handlers.remove),
         Route("GET", "/distribution/{name:.*}/json", handlers.distribution, since="1.30"),
     ]
+
+
+def _refuse(call: Call, name: str) -> None:
+    """Refuse a choice among platforms by its name: an image here has one."""
+    if call.text(name):
+        raise Unsupported(f"{name}: not supported: an image has one platform here")
 
 
 @contextmanager

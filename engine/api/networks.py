@@ -10,7 +10,7 @@ from engine.api.router import Call, Reply, Route
 from engine.api.wire import endpoints
 from engine.api.wire import network as wire
 from engine.api.wire.mounts import refuse_unread
-from engine.errors import InvalidArgument
+from engine.errors import InvalidArgument, NotFound
 from engine.networks.filters import LIST_FILTERS, PRUNE_FILTERS
 from engine.networks.model import Network, NetworkWish
 from engine.values import EndpointConfig, Scope
@@ -46,6 +46,8 @@ class NetworkRoutes:
 
     def inspect(self, call: Call) -> Reply:
         """GET /networks/{id}."""
+        if call.text("scope") not in ("", "local"):
+            raise NotFound(f"network {call.path['id']} not found")  # every network is local
         network = self._networks.get(call.scope, call.path["id"])
         return Reply.json(wire.render_network(network, self._networks.members(network)))
 

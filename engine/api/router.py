@@ -56,6 +56,7 @@ class Exchange(Protocol):
     @property
     def body(self) -> BinaryIO: ...
     def hijack(self, content_type: str) -> Hijacked: ...
+    def take(self, head: bytes) -> Hijacked: ...
     def on_gone(self, callback: Callable[[], None]) -> None: ...
 
 
@@ -222,6 +223,10 @@ class Call:
         The handler returns `Reply.hijacked()` in the end. Body bytes not read before are part of the stream.
         """
         return self._exchange.hijack(content_type)
+
+    def take(self, head: bytes) -> Hijacked:
+        """Send a whole head that the handler has made (of another protocol) and return the bare connection."""
+        return self._exchange.take(head)
 
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Run `callback` (once, on another thread, must not block) when the client has closed the connection."""

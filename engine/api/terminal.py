@@ -40,6 +40,8 @@ class Wanted:
     close_stdin: bool = True
     """Whether the client's half-close is passed on; else it detaches."""
     detach_keys: bytes = DEFAULT_DETACH
+    raw: bool = False
+    """Output without frames though there is no terminal (a websocket)."""
 
 
 def content_type(version: tuple[int, int], *, tty: bool) -> str:
@@ -115,7 +117,7 @@ def _carry_out(pipe: Hijacked, process: Streams, wanted: Wanted) -> None:
         if wanted.tty:
             pipe.sendall(data)
         elif number in asked:
-            pipe.sendall(streams.frame(number, data))
+            pipe.sendall(data if wanted.raw else streams.frame(number, data))
 
 
 def _carry_in(pipe: Hijacked, process: Streams, wanted: Wanted, detached: threading.Event) -> None:

@@ -32,7 +32,6 @@ _UNSUPPORTED = {
     ),
     "changes (docker diff)": ("GET /containers/{id}/changes",),
     "export": ("GET /containers/{id}/export",),
-    "attach by websocket": ("GET /containers/{id}/attach/ws",),
     "top": ("GET /containers/{id}/top",),
     "stats": ("GET /containers/{id}/stats",),
     "image export": ("GET /images/get", "GET /images/{name:.*}/get"),

@@ -1,12 +1,15 @@
-"""Resource limits of HostConfig as OCI `linux.resources`, rlimits, and what the machine makes of them. Pure."""
+"""Resource limits of HostConfig as OCI `linux.resources`, rlimits, and what the machine makes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from engine.containers.model import HostConfig, Ulimit
+from engine.containers.model import BlockLimit, HostConfig, Ulimit
 from engine.errors import InvalidArgument
 
 CPU_PERIOD = 100_000
@@ -26,6 +29,7 @@ class Machine:
     block_weight: bool = True
     rlimit_ceilings: Mapping[str, int] = field(default_factory=dict)
     may_lower_oom_score: bool = True
+    block_device: Callable[[str], tuple[int, int]] = field(default_factory=lambda: find_block_device)
     open_files: tuple[int, int] | None = None
     """(soft, hard) of a container that asks for no `nofile`; None: what the engine itself has."""
 
@@ -36,8 +40,66 @@ def build_resources(host: HostConfig, machine: Machine) -> dict[str, Any]:
     for key, values in (("memory", _memory(host, machine)), ("cpu", _cpu(host)), ("pids", _pids(host))):
         if values:
             found[key] = values
+    if block := _block(host, machine):
+        found["blockIO"] = block
+    return found
+
+
+def _block(host: HostConfig, machine: Machine) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     if host.blkio_weight and machine.block_weight:
-        found["blockIO"] = {"weight": host.blkio_weight}
+        found["weight"] = host.blkio_weight
+    if host.blkio_weight_device and machine.block_weight:
+        found["weightDevice"] = [
+            {**_numbers(limit, machine), "weight": limit.amount} for limit in host.blkio_weight_device
+        ]
+    throttles = {
+        "throttleReadBpsDevice": host.blkio_device_read_bps,
+        "throttleWriteBpsDevice": host.blkio_device_write_bps,
+        "throttleReadIOPSDevice": host.blkio_device_read_iops,
+        "throttleWriteIOPSDevice": host.blkio_device_write_iops,
+    }
+    for name, limits in throttles.items():
+        if limits:
+            found[name] = [{**_numbers(limit, machine), "rate": limit.amount} for limit in limits]
+    return found
+
+
+def _numbers(limit: BlockLimit, machine: Machine) -> dict[str, int]:
+    major, minor = machine.block_device(limit.path)
+    return {"major": major, "minor": minor}
+
+
+def find_block_device(path: str) -> tuple[int, int]:
+    """Return (major, minor) of a block device of the host. Raises InvalidArgument where the path is none."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise InvalidArgument(f"{path}: {os.strerror(error.errno or 0).lower()}") from None
+    if not stat.S_ISBLK(found.st_mode):
+        raise InvalidArgument(f"{path}: not a block device")
+    return os.major(found.st_rdev), os.minor(found.st_rdev)
+
+
+def find_warnings(host: HostConfig, machine: Machine) -> list[str]:
+    """Return, in Docker's words, what was asked for and can't be had on this machine."""
+    found = []
+    if host.memory_swap > 0 and host.memory_swap != 2 * host.memory and not machine.swap_limit:
+        found.append(
+            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
+            "Memory limited without swap."
+        )
+    if host.memory_swappiness is not None and not machine.swappiness:
+        found.append(
+            "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
+            "Memory swappiness discarded."
+        )
+    for asked, what in ((host.blkio_weight, "Weight"), (host.blkio_weight_device, "Weight-device")):
+        if asked and not machine.block_weight:
+            option = "weight" if what == "Weight" else "weight_device"
+            found.append(
+                f"Your kernel does not support Block I/O {option} or the cgroup is not mounted. {what} discarded."
+            )
     return found
 
 

@@ -125,6 +125,14 @@ class Ulimit:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockLimit:
+    """A limit of one block device of the host: bytes or operations a second, or a weight."""
+
+    path: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A host device given to the container."""
 
@@ -188,6 +196,11 @@ class HostConfig:
     cpuset_mems: str = ""
     pids_limit: int | None = None
     blkio_weight: int = 0
+    blkio_weight_device: tuple[BlockLimit, ...] = ()
+    blkio_device_read_bps: tuple[BlockLimit, ...] = ()
+    blkio_device_write_bps: tuple[BlockLimit, ...] = ()
+    blkio_device_read_iops: tuple[BlockLimit, ...] = ()
+    blkio_device_write_iops: tuple[BlockLimit, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     devices: tuple[Device, ...] = ()
     device_cgroup_rules: tuple[str, ...] = ()

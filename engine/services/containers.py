@@ -215,6 +215,13 @@ class Containers:
             transaction.record(container_event(container, "attach", by=scope.actor))
         return source
 
+    def note_detach(self, scope: Scope, container_id: str) -> None:
+        """Write down that an attached client has left by its detach keys."""
+        container = self._store.find(container_id)
+        if container is not None:
+            with self._database.transaction() as transaction:
+                transaction.record(container_event(container, "detach", by=scope.actor))
+
     def _attachment(self, container_id: str) -> Attachment:
         return self._runtime.attach(container_id)
 

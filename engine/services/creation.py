@@ -58,6 +58,7 @@ class Creation:
         garbage: Garbage,
         private_cgroups: bool,
         warm: Callable[[], None] = lambda: None,
+        machine_warnings: Callable[[HostConfig], list[str]] = lambda host: [],
     ) -> None:
         self._database = database
         self._store = store
@@ -69,6 +70,7 @@ class Creation:
         self._garbage = garbage
         self._private_cgroups = private_cgroups
         self._warm = warm
+        self._machine_warnings = machine_warnings
 
     def create(
         self,
@@ -182,7 +184,7 @@ class Creation:
             cgroupns_mode=host_config.cgroupns_mode or ("private" if self._private_cgroups else "host"),
             restart_policy=replace(host_config.restart_policy, name=host_config.restart_policy.name or "no"),
         )
-        warnings = []
+        warnings = self._machine_warnings(host_config)
         if host_config.memory and not host_config.memory_swap:
             host_config = replace(host_config, memory_swap=2 * host_config.memory)
         if host_config.oom_kill_disable and not host_config.memory:

@@ -240,6 +240,11 @@ class Execs:
                     self._ended[exec_id] = threading.Event()
                 self._watcher.watch_exec(container.id, exec_id, monitor, self.on_exit)
 
+    def note_detach(self, scope: Scope, exec_id: str) -> None:
+        """Write down that an exec's client has left by its detach keys."""
+        found = self.get(scope, exec_id)
+        self._tell(self._container(scope, found), found, "exec_detach", scope.actor)
+
     def _purge(self) -> None:
         limit = now_ns() - _KEEP_NS
         for old in [e.id for e in self._execs.values() if 0 < e.ended_ns < limit]:

@@ -107,6 +107,10 @@ class Specs:
         """Return OCI `linux.resources` for a running container whose limits change."""
         return limits.build_resources(host_config, self._machine)
 
+    def warnings(self, host_config: HostConfig) -> list[str]:
+        """Return, in Docker's words, what was asked for and can't be had on this machine."""
+        return limits.find_warnings(host_config, self._machine)
+
     def cgroup(self, container: Container) -> str:
         """Return the name of a container's cgroup."""
         parent = container.host_config.cgroup_parent

@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable
+from dataclasses import replace
 
 from engine.errors import InvalidArgument
 from engine.kernel import syscalls
@@ -31,11 +32,20 @@ _XATTRS_TAKEN = ("user.", "security.capability", "system.posix_acl_")
 class Unpacker:
     """Unpacks into the open folder `root_fd`; `finish` when all entries were given, `close` always."""
 
-    def __init__(self, root_fd: int, *, whiteouts: bool = True, keep_kinds: bool = False) -> None:
+    def __init__(
+        self,
+        root_fd: int,
+        *,
+        whiteouts: bool = True,
+        keep_kinds: bool = False,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
         """Unpack into `root_fd`. Not `whiteouts`: their names are ordinary ones (a copy into a container).
 
         `keep_kinds`: refuse to put a file in a folder's place and the reverse, as `noOverwriteDirNonDir` asks.
+        `owner`: uid and gid of all that is unpacked; None: the tar's.
         """
+        self._owner = owner
         self._root = root_fd
         self._whiteouts = whiteouts
         self._keep_kinds = keep_kinds
@@ -49,6 +59,8 @@ class Unpacker:
     def apply(self, reader: TarReader) -> None:
         """Unpack all entries of `reader`; InvalidArgument names the entry that is refused."""
         for entry in reader:
+            if self._owner is not None:
+                entry = replace(entry, uid=self._owner[0], gid=self._owner[1])
             folder, _, base = entry.name.rpartition("/")
             if not base:
                 self._folders[""] = entry

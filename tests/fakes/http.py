@@ -53,6 +53,10 @@ class FakeExchange:
         self.content_type = content_type
         return self.pipe
 
+    def take(self, head: bytes) -> Hijacked:
+        self.pipe.sendall(head)
+        return self.pipe
+
     def on_gone(self, callback: Callable[[], None]) -> None:
         self.gone.append(callback)
 

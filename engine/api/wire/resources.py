@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from engine.api.codec import Fields
-from engine.containers.model import Device, HostConfig, RestartPolicy, Ulimit
-from engine.errors import InvalidArgument
+from engine.api.wire.mounts import refuse_unread
+from engine.containers.model import BlockLimit, Device, HostConfig, RestartPolicy, Ulimit
+from engine.errors import InvalidArgument, Unsupported
 
 _INTEGERS = {
     "CpuShares": "cpu_shares",
@@ -20,7 +22,22 @@ _INTEGERS = {
     "MemoryReservation": "memory_reservation",
     "MemorySwap": "memory_swap",
 }
+_DEVICES = {
+    "BlkioWeightDevice": ("blkio_weight_device", "Weight"),
+    "BlkioDeviceReadBps": ("blkio_device_read_bps", "Rate"),
+    "BlkioDeviceWriteBps": ("blkio_device_write_bps", "Rate"),
+    "BlkioDeviceReadIOps": ("blkio_device_read_iops", "Rate"),
+    "BlkioDeviceWriteIOps": ("blkio_device_write_iops", "Rate"),
+}
 _TEXTS = {"CpusetCpus": "cpuset_cpus", "CpusetMems": "cpuset_mems"}
+_FIXED = {
+    "CgroupParent": "cgroup_parent",
+    "Ulimits": "ulimits",
+    "Devices": "devices",
+    "DeviceCgroupRules": "device_cgroup_rules",
+    "OomKillDisable": "oom_kill_disable",
+    "MemorySwappiness": "memory_swappiness",
+}
 # Only Windows has them: Docker on Linux says the same.
 _WINDOWS = ("CpuCount", "CpuPercent", "IOMaximumIOps", "IOMaximumBandwidth")
 
@@ -32,6 +49,8 @@ def parse_resources(fields: Fields) -> dict[str, Any]:
             raise InvalidArgument(f"invalid option: {fields.name_of(name)} is for Windows only")
     found: dict[str, Any] = {ours: fields.integer(name) for name, ours in _INTEGERS.items()}
     found |= {ours: fields.text(name) for name, ours in _TEXTS.items()}
+    for name, (ours, amount) in _DEVICES.items():
+        found[ours] = tuple(_block_limit(entry, amount) for entry in fields.tables(name))
     pids = fields.optional_integer("PidsLimit")
     swappiness = fields.optional_integer("MemorySwappiness")
     if swappiness is not None and not -1 <= swappiness <= 100:
@@ -59,11 +78,24 @@ def parse_changes(fields: Fields) -> dict[str, Any]:
     return found
 
 
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Raise Unsupported for what an update can't change; Docker takes it and does nothing."""
+    for name, ours in _FIXED.items():
+        if ours in changes:
+            raise Unsupported(f"{name}: can't be changed by an update: make the container anew")
+
+
 def parse_restart_policy(fields: Fields) -> RestartPolicy | None:
     """Return RestartPolicy, None if it is absent or without a name."""
     table = fields.table("RestartPolicy")
     name, count = table.text("Name"), table.integer("MaximumRetryCount")
     return RestartPolicy(name, count) if name else None
+
+
+def _block_limit(fields: Fields, amount: str) -> BlockLimit:
+    limit = BlockLimit(fields.text("Path"), fields.integer(amount))
+    refuse_unread(fields)
+    return limit
 
 
 def _ulimit(fields: Fields) -> Ulimit:
@@ -86,11 +118,10 @@ def render_resources(host: HostConfig) -> dict[str, Any]:
     found: dict[str, Any] = {name: getattr(host, ours) for name, ours in (_INTEGERS | _TEXTS).items()}
     return found | {
         "CgroupParent": host.cgroup_parent,
-        "BlkioWeightDevice": [],
-        "BlkioDeviceReadBps": [],
-        "BlkioDeviceWriteBps": [],
-        "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [],
+        **{
+            name: [{"Path": limit.path, amount: limit.amount} for limit in getattr(host, ours)]
+            for name, (ours, amount) in _DEVICES.items()
+        },
         "Devices": [
             {
                 "PathOnHost": device.path_on_host,

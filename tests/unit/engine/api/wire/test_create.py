@@ -98,8 +98,6 @@ def test_no_pids_limit_is_none(limit):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("BlkioWeightDevice", [{"Path": "/dev/sda", "Weight": 5}]),
-        ("BlkioDeviceReadBps", [{"Path": "/dev/sda", "Rate": 5}]),
         ("DeviceRequests", [{"Count": -1}]),
         ("StorageOpt", {"size": "1G"}),
         ("KernelMemory", 1),
