@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.images.config import parse_time
-from engine.images.model import Image
+from engine.images.model import HistoryEntry, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +38,9 @@ def steps_of(image: Image, tags: Sequence[str]) -> list[Step]:
     newest = steps[-1]
     steps[-1] = Step(image.id, newest.created_s, newest.created_by, tuple(tags), newest.size, newest.comment)
     return steps[::-1]
+
+
+def instructions_of(image: Image) -> dict[int, HistoryEntry]:
+    """Return the step of each layer by its number, base first; layers without a step of their own are missing."""
+    steps = [entry for entry in image.history if not entry.empty_layer]
+    return dict(enumerate(steps[: len(image.layers)]))

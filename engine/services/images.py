@@ -79,6 +79,10 @@ class Images:
         """Return the image of a reference with its names."""
         return self._view(self.get(scope, reference))
 
+    def names(self, image: Image) -> list[str]:
+        """Return the tags of an image as users write them."""
+        return [reference.familiar for reference in self._store.references(image) if reference.tag]
+
     def list_(
         self,
         scope: Scope,

@@ -56,12 +56,10 @@ _VIEW = """
     GET /exec/{id}/json
     GET /images/json
     GET /images/search
-    GET /berth/images/{name}/layers
     GET /berth/images/{name}/tree
     GET /berth/images/{name}/origin
     GET /berth/images/{name}/waste
     GET /berth/images/{name}/diff
-    GET /berth/containers/{id}/layers
     GET /berth/containers/{id}/tree
     GET /berth/containers/{id}/origin
     GET /berth/containers/{id}/waste
@@ -162,6 +160,8 @@ ENGINE_RULES: Sequence[Rule] = (
     Rule("GET", "/containers/{id}/top", _V, reveals=("ps_args",)),  # `ps e` prints environments
     Rule("GET", "/images/{name}/json", _V, redact="image"),
     Rule("GET", "/images/{name}/history", _V, redact="history"),
+    Rule("GET", "/berth/images/{name}/layers", _V, redact="layers"),
+    Rule("GET", "/berth/containers/{id}/layers", _V, redact="layers"),
     Rule("POST", "/containers/{id}/attach", _O, hijack=True),
     Rule("GET", "/containers/{id}/attach/ws", _O, hijack=True, origin=True),
     Rule("POST", "/exec/{id}/start", _O, hijack=True),

@@ -20,6 +20,12 @@ def test_a_history_shows_no_value_of_an_env_step() -> None:
     assert redact("history", rows) == [{"CreatedBy": "/bin/sh -c #(nop)  ENV <hidden>"}, {"CreatedBy": "RUN make"}]
 
 
+def test_layers_show_no_value_of_an_env_step() -> None:
+    value = {"image": "i", "layers": [{"index": 0, "instruction": "ENV TOKEN=secret"}, {"index": 1, "instruction": ""}]}
+    rows = [{"index": 0, "instruction": "ENV <hidden>"}, {"index": 1, "instruction": ""}]
+    assert redact("layers", value) == {"image": "i", "layers": rows}
+
+
 def test_the_original_is_not_changed_and_null_is_taken() -> None:
     original = {"Config": {"Env": ["A=1"]}}
     redact("container", original)
