@@ -33,6 +33,8 @@ class Tree:
     counted: int = 0
     children: dict[str, Tree] = field(default_factory=dict)
     opaque: bool = False
+    plain: bool = False
+    """Whether there is no whiteout and no opaque folder in it, as far as is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def scan(root_fd: int, room: int = ENTRY_LIMIT) -> tuple[Tree, int]:
     top = Tree(node_of(os.stat(".", dir_fd=root_fd)))
     seen: set[tuple[int, int]] = set()
     pending = [("", 0, top)]
-    count = 0
+    count, plain = 0, True
     while pending:
         path, depth, tree = pending.pop()
         for name, child in _children(root_fd, path, tree, seen):
@@ -119,8 +121,11 @@ def scan(root_fd: int, room: int = ENTRY_LIMIT) -> tuple[Tree, int]:
             if count > room:
                 raise InvalidArgument(f"too many files to compare: the limit is {ENTRY_LIMIT}")
             tree.children[name] = child
+            plain = plain and child.node is not None
             if child.node and child.node.kind == "folder" and depth < DEPTH_LIMIT:
                 pending.append((f"{path}/{name}" if path else name, depth + 1, child))
+        plain = plain and not tree.opaque
+    top.plain = plain
     return top, count
 
 
@@ -184,6 +189,8 @@ def _hiding(tree: Tree) -> Tree:
 
 
 def _alone(tree: Tree) -> Tree:
+    if tree.plain:
+        return tree
     children = {name: _alone(child) for name, child in tree.children.items() if child.node is not None}
     return Tree(tree.node, tree.counted, children)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.errors import InvalidArgument, NotFound
 from engine.kernel import syscalls
@@ -29,8 +30,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """What one path is: `kind` is file, folder, link, device, pipe or socket; `size` bytes of a file, else 0."""
 
     kind: str
