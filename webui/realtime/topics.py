@@ -15,6 +15,7 @@ from webui.realtime.feed import Feeds
 from webui.realtime.hub import Hub, Source, Subscription
 from webui.realtime.lists import LISTINGS, ListSource
 from webui.realtime.logs import MAX_SHARED_TAIL, LogSource, check_tail
+from webui.realtime.machine import MachineSource
 from webui.realtime.operations import OperationSource
 from webui.realtime.usage import UsageSource
 from webui.services.hosts import Hosts, team_of
@@ -25,6 +26,7 @@ TOPIC_RULES: Mapping[str, Verb] = {
     "images": Verb.VIEW,
     "events": Verb.VIEW,
     "usage": Verb.VIEW,
+    "machine": Verb.VIEW,
     "logs": Verb.VIEW,
     "operations": Verb.VIEW,
 }
@@ -79,6 +81,8 @@ class Topics:
             return ListSource(self._hub, key, LISTINGS[name], self._hosts, self._feeds, at)
         if name == "events":
             return EventSource(self._hub, key, self._feeds, at)
+        if name == "machine":
+            return MachineSource(self._hub, key, self._hosts, at)
         return UsageSource(self._hub, key, self._hosts, at)
 
     def _logs(self, verb: Verb, resource: Resource, at: tuple[str, str], data: Mapping[str, Any]) -> Topic:
