@@ -6,10 +6,12 @@ import { nameOf, tagsOf } from "../../core/docker";
 import { language, setLanguage, t } from "../../core/i18n";
 import { containers, images } from "../../core/live";
 import { go } from "../../core/router";
+import { may } from "../../core/rights";
 import { session, signOut } from "../../core/session";
 import { useRows, useValue } from "../../core/store";
-import { IconActivity, IconBox, IconDisk, IconKey, IconLanguage, IconLogout, IconLogs, IconMoon, IconNetwork, IconPhoto, IconPlay, IconPlus, IconPull, IconRefresh, IconSearch, IconStop, IconTerminal } from "../../ui/icons";
+import { IconActivity, IconBox, IconKey, IconLanguage, IconLogout, IconLogs, IconMoon, IconPlay, IconPlus, IconPull, IconRefresh, IconSearch, IconStop, IconTerminal } from "../../ui/icons";
 import { act, verbsFor } from "../containers/actions";
+import { PAGES } from "./pages";
 import { operationsOpen } from "../operations/OperationsDrawer";
 
 const LIMIT = 12;
@@ -20,11 +22,8 @@ export function Palette() {
   const scheme = useComputedColorScheme("light");
   const found = useFound(query);
   const fixed: SpotlightActionData[] = [
-    { id: "containers", label: t("nav.containers"), leftSection: <IconBox />, onClick: () => go("/containers") },
-    { id: "images", label: t("nav.images"), leftSection: <IconPhoto />, onClick: () => go("/images") },
-    { id: "volumes", label: t("nav.volumes"), leftSection: <IconDisk />, onClick: () => go("/volumes") },
+    ...PAGES.filter((one) => !one.right || may(one.right)).map(({ to, label, icon: Icon }) => ({ id: to, label: t(label), leftSection: <Icon size={18} />, onClick: () => go(to) })),
     { id: "volume-create", label: t("volumes.create"), leftSection: <IconPlus />, onClick: () => go("/volumes?new=1") },
-    { id: "networks", label: t("nav.networks"), leftSection: <IconNetwork />, onClick: () => go("/networks") },
     { id: "network-create", label: t("networks.create"), leftSection: <IconPlus />, onClick: () => go("/networks?new=1") },
     { id: "run", label: t("run.title"), leftSection: <IconPlus />, onClick: () => go("/run") },
     { id: "pull", label: t("pull.title"), leftSection: <IconPull />, onClick: () => go("/images?pull=new") },

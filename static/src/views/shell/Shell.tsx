@@ -1,35 +1,26 @@
 /** The frame of every page: navigation, what is live, the pages themselves. */
 import { ActionIcon, Badge, Button, Kbd, Tooltip, UnstyledButton } from "@mantine/core";
 import { spotlight } from "@mantine/spotlight";
-import { type ComponentType, lazy, Suspense, useEffect } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import { type Key, t } from "../../core/i18n";
 import { containers, images, operations } from "../../core/live";
 import { go, Link, usePlace } from "../../core/router";
+import { may, useMay } from "../../core/rights";
 import { session } from "../../core/session";
 import { useRows, useValue } from "../../core/store";
-import { IconActivity, IconBox, IconDisk, IconNetwork, IconPhoto, IconPlus, IconSearch, IconUser } from "../../ui/icons";
+import { IconActivity, IconPlus, IconSearch, IconUser } from "../../ui/icons";
 import { Logo } from "../../ui/Logo";
-import { ContainersPage } from "../containers/ContainersPage";
-import { ImagesPage } from "../images/ImagesPage";
 import { OperationsDrawer, operationsOpen } from "../operations/OperationsDrawer";
 import { AccountMenu } from "./AccountMenu";
 import { Banner, LiveMark } from "./Banner";
+import { PAGES } from "./pages";
 import { Palette } from "./Palette";
 import { LanguageSwitch, SchemeSwitch } from "./switches";
 import "./shell.css";
 
 const ContainerPage = lazy(() => import("../container/ContainerPage").then((module) => ({ default: module.ContainerPage })));
-const VolumesPage = lazy(() => import("../volumes/VolumesPage").then((module) => ({ default: module.VolumesPage })));
-const NetworksPage = lazy(() => import("../networks/NetworksPage").then((module) => ({ default: module.NetworksPage })));
 const RunPage = lazy(() => import("../containers/RunPage").then((module) => ({ default: module.RunPage })));
 const AccountPage = lazy(() => import("../account/AccountPage").then((module) => ({ default: module.AccountPage })));
-
-const PAGES: { to: string; label: Key; icon: ComponentType<{ size?: number }>; count?: () => number }[] = [
-  { to: "/containers", label: "nav.containers", icon: IconBox, count: () => containers.size },
-  { to: "/images", label: "nav.images", icon: IconPhoto, count: () => images.size },
-  { to: "/volumes", label: "nav.volumes", icon: IconDisk },
-  { to: "/networks", label: "nav.networks", icon: IconNetwork },
-];
 
 export function Shell() {
   return (
@@ -59,13 +50,12 @@ function Page() {
     if (home) go("/containers", { replace: true });
   }, [home]);
   if (home) return null;
-  if (parts[0] === "containers" && parts.length === 1) return <ContainersPage />;
   if (parts[0] === "containers" && parts[1]) return <ContainerPage key={parts[1]} id={parts[1]} tab={parts[2] ?? "overview"} />;
   if (parts[0] === "run") return <RunPage />;
-  if (parts[0] === "images") return <ImagesPage />;
-  if (parts[0] === "volumes") return <VolumesPage />;
-  if (parts[0] === "networks") return <NetworksPage />;
   if (parts[0] === "account") return <AccountPage />;
+  const listed = parts.length === 1 ? PAGES.find((one) => one.to === `/${parts[0]}`) : undefined;
+  if (listed?.right && !may(listed.right)) return <div className="empty" data-testid="no-right"><h2>{t("right.none")}</h2><p>{t("right.none.lead")}</p></div>;
+  if (listed) return <listed.page />;
   return <div className="empty"><p>{t("page.unknown")}</p><Button variant="default" onClick={() => go("/containers")}>{t("nav.containers")}</Button></div>;
 }
 
@@ -74,11 +64,12 @@ function SideBar() {
   useRows(containers);
   useRows(images);
   const version = useValue(session)?.version;
+  const deploy = useMay("deploy");
   return (
     <nav className="side" aria-label={t("nav")}>
       <Link href="/containers" className="side-brand"><Logo /> <span>Berth</span></Link>
-      <Button leftSection={<IconPlus size={16} />} onClick={() => go("/run")} className="side-run" data-testid="nav-run">{t("run.title")}</Button>
-      {PAGES.map(({ to, label, icon: Icon, count }) => (
+      {deploy && <Button leftSection={<IconPlus size={16} />} onClick={() => go("/run")} className="side-run" data-testid="nav-run">{t("run.title")}</Button>}
+      {PAGES.filter((one) => !one.right || may(one.right)).map(({ to, label, icon: Icon, count }) => (
         <Link key={to} href={to} className="side-link" aria-current={path.startsWith(to) ? "page" : undefined} data-testid={`nav-${to.slice(1)}`}>
           <Icon size={18} /> <span>{t(label)}</span> <span className="side-count">{count?.() || ""}</span>
         </Link>
@@ -125,7 +116,7 @@ function BottomBar() {
   const { path } = usePlace();
   return (
     <nav className="bottom" aria-label={t("nav.bottom")}>
-      {[...PAGES, { to: "/run", label: "run.short" as Key, icon: IconPlus }, { to: "/account", label: "account.title" as Key, icon: IconUser }].map(({ to, label, icon: Icon }) => (
+      {[...PAGES.filter((one) => one.phone), { to: "/run", label: "run.short" as Key, icon: IconPlus }, { to: "/account", label: "account.title" as Key, icon: IconUser }].map(({ to, label, icon: Icon }) => (
         <Link key={to} href={to} aria-current={path.startsWith(to) ? "page" : undefined}><Icon size={20} /><span>{t(label)}</span></Link>
       ))}
     </nav>
