@@ -32,6 +32,7 @@ from engine.services.journal import Journal
 from engine.services.launch import Launcher
 from engine.services.layer_views import LayerViews
 from engine.services.lifecycle import Lifecycle
+from engine.services.links import Links
 from engine.services.logs import Logs
 from engine.services.networks import Networks
 from engine.services.pull import Pulls
@@ -132,6 +133,10 @@ class Assembly:
         self.watcher = ConmonWatcher(self._paths.exits, self._paths.bundles, self.runtime)
         self.logs = Logs(self._paths, find=self.store.find, reopen=self.runtime.reopen_log)
         self._stack.callback(self.logs.close)
+        self.links = Links(self.store, self.locks)
+        self._stack.callback(self.links.close)
+        self.links.set_refresh(self.networks.refresh)
+        self.networks.set_links(self.links.hosts)
         self.specs = Specs(
             paths=self._paths,
             instance=self._instance,
@@ -139,6 +144,7 @@ class Assembly:
             find=self.store.find,
             runtime_loads_bpf=self.runtime.loads_bpf,
             open_files=proc.raise_open_files(),
+            link_environment=self.links.environment,
         )
         self.stats = Stats(self.cgroups, find=self.store.find, cgroup_of=self.specs.cgroup)
         self.usage = UsageFeed(self.stats.sample, self.store.all)
@@ -194,6 +200,7 @@ class Assembly:
             snapshots=self.snapshots,
             logs=self.logs,
             garbage=self.garbage,
+            links=self.links,
             private_cgroups=self.cgroups.is_v2,
             warm=self.runtime.warm,
             machine_warnings=self.specs.warnings,
@@ -210,6 +217,7 @@ class Assembly:
             lifecycle=self.lifecycle,
             waiters=self.waiters,
             attach_points=attach_points,
+            links=self.links,
             resources=self.specs.resources,
         )
         self.networks.set_containers(self.containers)
@@ -239,6 +247,7 @@ class Assembly:
         self.health = HealthChecks(database=self.database, store=self.store, locks=self.locks, run=self.execs.run_check)
         self._stack.callback(self.health.close)
         self.lifecycle.observe(self.logs.on_change)
+        self.lifecycle.observe(self.links.on_change)
         self.lifecycle.observe(self.health.observe)
 
     def recover(self) -> list[Container]:

@@ -14,7 +14,7 @@ from engine.api.wire import resources
 from engine.api.wire.mounts import refuse_unread
 from engine.clock import now_ns
 from engine.containers.model import Config, Container, HostConfig, RestartPolicy
-from engine.errors import InvalidArgument, Unsupported
+from engine.errors import InvalidArgument, NotFound
 from engine.values import EndpointConfig, Scope
 
 
@@ -51,6 +51,8 @@ class Containers(Protocol):
     @property
     def pause(self) -> Callable[[Scope, str], None]: ...
     @property
+    def with_link_names(self) -> Callable[[Container], Container]: ...
+    @property
     def unpause(self) -> Callable[[Scope, str], None]: ...
 
     def create(
@@ -76,6 +78,7 @@ class Containers(Protocol):
     def restart(self, scope: Scope, reference: str, signal: str | None = None, timeout: int | None = None) -> None: ...
     def kill(self, scope: Scope, reference: str, signal: str) -> None: ...
     def remove(self, scope: Scope, reference: str, *, force: bool, volumes: bool) -> None: ...
+    def remove_link(self, scope: Scope, reference: str, alias: str) -> None: ...
     def rename(self, scope: Scope, reference: str, name: str) -> None: ...
     def resize(self, scope: Scope, reference: str, width: int, height: int) -> None: ...
     def update(
@@ -124,7 +127,7 @@ class ContainerRoutes:
 
     def inspect(self, call: Call) -> Reply:
         """GET /containers/{id}/json."""
-        container = self._containers.get(call.scope, call.path["id"])
+        container = self._containers.with_link_names(self._containers.get(call.scope, call.path["id"]))
         size = self._containers.size(container) if call.flag("size") else None
         execs = self._execs.ids_of(container.id)
         return Reply.json(wire.render_inspect(container, self._places, exec_ids=execs, size=size, version=call.version))
@@ -171,8 +174,15 @@ class ContainerRoutes:
     def remove(self, call: Call) -> Reply:
         """DELETE /containers/{id}."""
         if call.flag("link"):
-            raise Unsupported("link: removing links is not supported")
+            raise InvalidArgument(f"link: {call.path['id']} names a container: a link is CONTAINER/ALIAS")
         self._containers.remove(call.scope, call.path["id"], force=call.flag("force"), volumes=call.flag("v"))
+        return Reply.empty()
+
+    def remove_link(self, call: Call) -> Reply:
+        """DELETE /containers/{id}/{alias}?link=true: `docker rm --link /web/db`."""
+        if not call.flag("link"):
+            raise NotFound(f"No such container: {call.path['id']}/{call.path['alias']}")
+        self._containers.remove_link(call.scope, call.path["id"], call.path["alias"])
         return Reply.empty()
 
     def rename(self, call: Call) -> Reply:
@@ -245,4 +255,5 @@ def routes(containers: Containers, execs: ExecIds, places: wire.Places) -> list[
         Route("POST", f"{one}/resize", on.resize),
         Route("POST", f"{one}/update", on.update),
         Route("DELETE", one, on.remove),
+        Route("DELETE", one + "/{alias}", on.remove_link),
     ]

@@ -23,6 +23,7 @@ from engine.services.container_events import container_event
 from engine.services.creation import Creation
 from engine.services.images import Images
 from engine.services.lifecycle import Lifecycle
+from engine.services.links import Links
 from engine.services.networks import Networks
 from engine.services.waiters import Condition, Ended, Waiters
 from engine.storage.db import Database
@@ -78,8 +79,11 @@ class Containers:
         lifecycle: Lifecycle,
         waiters: Waiters,
         attach_points: AttachPoints,
+        links: Links,
         resources: Resources,
     ) -> None:
+        self._links = links
+        self.with_link_names = links.shown
         self._database = database
         self._store = store
         self._locks = locks
@@ -214,6 +218,14 @@ class Containers:
         with self._database.transaction() as transaction:
             transaction.record(container_event(container, "attach", by=scope.actor))
         return source
+
+    def remove_link(self, scope: Scope, reference: str, alias: str) -> None:
+        """Take a link away from a container (`rm --link`); its variables stay until it starts again."""
+        container = self._store.get(scope, reference)
+        changed = self.change(container.id, lambda current: self._links.without(current, alias))
+        if changed.state.is_running:
+            with self._locks.hold(container.id):
+                self._networks.refresh(changed)
 
     def note_detach(self, scope: Scope, container_id: str) -> None:
         """Write down that an attached client has left by its detach keys."""

@@ -21,6 +21,7 @@ from engine.images.model import Image, ImageConfig
 from engine.services.container_events import container_event
 from engine.services.gc import Garbage
 from engine.services.images import Images
+from engine.services.links import Links
 from engine.services.logs import Logs
 from engine.services.networks import Networks
 from engine.services.volumes import Volumes
@@ -56,6 +57,7 @@ class Creation:
         snapshots: Snapshotter,
         logs: Logs,
         garbage: Garbage,
+        links: Links,
         private_cgroups: bool,
         warm: Callable[[], None] = lambda: None,
         machine_warnings: Callable[[HostConfig], list[str]] = lambda host: [],
@@ -68,6 +70,7 @@ class Creation:
         self._snapshots = snapshots
         self._logs = logs
         self._garbage = garbage
+        self._links = links
         self._private_cgroups = private_cgroups
         self._warm = warm
         self._machine_warnings = machine_warnings
@@ -93,6 +96,7 @@ class Creation:
         check_config(merged, host_config)
         wanted = self._reserve(scope, name)
         container_id = new_id()
+        host_config, networking = self._links.resolve(scope, host_config, networking)
         endpoints = self._networks.plan(scope, host_config, networking)
         with self._garbage.lease() as lease, ExitStack() as undo:
             lease.keep(*image.chain)  # the image may be removed by somebody else at this moment
@@ -122,6 +126,7 @@ class Creation:
             faults.point("create.before-record")
             container = self._insert(container, named=name is not None)
             undo.pop_all()
+        self._links.note(container)
         faults.point("create.after-record")
         return Created(container_id, warnings)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -85,6 +85,10 @@ class Endpoints:
         self._flows = ThreadPoolExecutor(max_workers=1, thread_name_prefix="udp-flows")
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
+
+    def set_links(self, links: Callable[[Container, Sequence[Endpoint]], list[tuple[str, str]]]) -> None:
+        """Say who knows what containers are linked to."""
+        self._naming.links = links
 
     # -- joining ---------------------------------------------------------------------------------------------------
 
@@ -194,6 +198,12 @@ class Endpoints:
             renamed.append(replace(endpoint, dns_names=names))
         self._renew(container, live, tuple(renamed))
         return live.joined.endpoints
+
+    def refresh(self, container: Container) -> None:
+        """Render a running container's files anew: what it is linked to has changed."""
+        live = self._live.get(container.id)
+        if live is not None:
+            self._renew(container, live, live.joined.endpoints)
 
     def files(self, container_id: str) -> tuple[str, str] | None:
         """Return hosts and resolv.conf as a running container should have them; None if it does not run."""

@@ -6,7 +6,7 @@ it gets 127.0.0.11, which knows the containers of its networks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.containers.model import Container
@@ -30,6 +30,8 @@ class Naming:
         self._names = Names()
         self._resolver = Resolver(self._names)
         self._served: set[str] = set()
+        self.links: Callable[[Container, Sequence[Endpoint]], list[tuple[str, str]]] = lambda container, endpoints: []
+        """Tells (names, address) of the containers that one is linked to."""
 
     def render(self, container: Container, endpoints: Sequence[Endpoint]) -> tuple[str, str]:
         """Return hosts and resolv.conf of a container with a network of its own."""
@@ -38,7 +40,10 @@ class Naming:
             addresses=[e.ip_address for e in endpoints if e.ip_address],
             hostname=container.config.hostname or container.id[:12],
             domainname=container.config.domainname,
-            extra=files.parse_extra_hosts(container.host_config.extra_hosts, gateway or "127.0.0.1"),
+            extra=[
+                *files.parse_extra_hosts(container.host_config.extra_hosts, gateway or "127.0.0.1"),
+                *self.links(container, endpoints),
+            ],
         )
         host = container.host_config
         embedded = any(_is_named(endpoint) for endpoint in endpoints)

@@ -95,8 +95,11 @@ def plan_addresses(wishes: Sequence[IpamWish], existing: Iterable[Network]) -> A
 
 def check_host_config(host: HostConfig) -> None:
     """Raise for network values of a container that can't be, or that contradict its mode."""
-    if host.links:
-        raise Unsupported("HostConfig.Links is not supported: use a user-defined network")
+    if host.links and (host.network_mode == model.HOST or host.network_mode.startswith(CONTAINER_MODE)):
+        kind = "host type networking" if host.network_mode == model.HOST else "container type network"
+        raise InvalidArgument(
+            f"conflicting options: {kind} can't be used with links. This would result in undefined behavior"
+        )
     check_bindings(host.port_bindings)
     files.parse_extra_hosts(host.extra_hosts, "")
     if not host.network_mode.startswith(CONTAINER_MODE):
@@ -115,8 +118,8 @@ def check_host_config(host: HostConfig) -> None:
 
 def check_endpoint(config: EndpointConfig, network: Network) -> None:
     """Raise, with Docker's text, for a place in this network that can't be."""
-    if config.links:
-        raise Unsupported("EndpointConfig.Links is not supported: use aliases")
+    if config.links and network.is_predefined:
+        raise InvalidArgument("network-scoped links are only supported for user-defined networks")
     if config.ipv6_address:
         raise Unsupported("EndpointConfig.IPAMConfig.IPv6Address is not supported")
     if config.driver_opts and _UNSUPPORTED_ENDPOINT_OPTIONS in config.driver_opts:

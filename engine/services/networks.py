@@ -66,6 +66,10 @@ class Networks:
         """Say who knows the containers: needed by `container:<id>`, `connect` and `disconnect`."""
         self._containers = containers
 
+    def set_links(self, links: Callable[[Container, Sequence[Endpoint]], list[tuple[str, str]]]) -> None:
+        """Say who knows what containers are linked to."""
+        self._endpoints.set_links(links)
+
     # -- records ---------------------------------------------------------------------------------------------------
 
     def get(self, scope: Scope, reference: str) -> Network:
@@ -231,6 +235,11 @@ class Networks:
         """Let the names in its networks follow a container's new name; return its record with them."""
         with self._rewritten(container.id):
             return replace(container, endpoints=self._endpoints.rename(container))
+
+    def refresh(self, container: Container) -> None:
+        """Write a running container's hosts anew: what it is linked to has another address. Its lock is held."""
+        with self._rewritten(container.id):
+            self._endpoints.refresh(container)
 
     @contextmanager
     def _rewritten(self, container_id: str) -> Iterator[None]:

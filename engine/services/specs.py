@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,7 +45,9 @@ class Specs:
         find: Callable[[str], Container | None],
         runtime_loads_bpf: bool = True,
         open_files: tuple[int, int] | None = None,
+        link_environment: Callable[..., tuple[str, ...]] = lambda container, starting=True: (),
     ) -> None:
+        self._link_environment = link_environment
         self._paths = paths
         self._cgroups = machine_cgroups
         self._instance = instance
@@ -62,6 +65,7 @@ class Specs:
         Raises InvalidArgument for a user, device or option that has no meaning, Conflict for a namespace of a
         container that does not run.
         """
+        container = self._with_links(container, starting=True)
         asked = container.host_config
         names = spec.container_capabilities(container, self._capabilities)
         bpf, oci_filter = self._filter(container, names)
@@ -85,6 +89,7 @@ class Specs:
 
     def process(self, container: Container, config: ExecConfig) -> dict[str, Any]:
         """Return the OCI process of an exec in a running container. InvalidArgument for a user who is not there."""
+        container = self._with_links(container, starting=False)
         # As its processes see it: a volume over /etc counts.
         rootfs = Path(f"/proc/{container.state.pid}/root")
         user = users.resolve_user(config.user or container.config.user, container.host_config.group_add, rootfs)
@@ -106,6 +111,13 @@ class Specs:
     def resources(self, host_config: HostConfig) -> dict[str, Any]:
         """Return OCI `linux.resources` for a running container whose limits change."""
         return limits.build_resources(host_config, self._machine)
+
+    def _with_links(self, container: Container, *, starting: bool) -> Container:
+        """Return the container with the variables of its links, which its own win over."""
+        if not container.host_config.links:
+            return container
+        env = (*self._link_environment(container, starting=starting), *container.config.env)
+        return replace(container, config=replace(container.config, env=env))
 
     def warnings(self, host_config: HostConfig) -> list[str]:
         """Return, in Docker's words, what was asked for and can't be had on this machine."""

@@ -138,6 +138,15 @@ class FakeContainers:
             raise Conflict(f"Cannot kill container: {reference}: Container {container.id} is not running")
         self.calls.append(("kill", reference, signal))
 
+    def with_link_names(self, container: Container) -> Container:
+        return container
+
+    def remove_link(self, scope: Scope, reference: str, alias: str) -> None:
+        self.calls.append(("remove_link", reference, alias))
+
+    def note_detach(self, scope: Scope, container_id: str) -> None:
+        self.calls.append(("detach", container_id))
+
     def pause(self, scope: Scope, reference: str) -> None:
         self.calls.append(("pause", reference))
 

@@ -55,7 +55,6 @@ _VIEW = """
     POST /containers/{id}/wait
     GET /exec/{id}/json
     GET /images/json
-    GET /images/search
     GET /berth/images/{name}/tree
     GET /berth/images/{name}/origin
     GET /berth/images/{name}/waste
@@ -91,6 +90,7 @@ _DEPLOY = """
     POST /containers/{id}/update
     POST /containers/{id}/rename
     DELETE /containers/{id}
+    DELETE /containers/{id}/{alias}
     POST /commit
     POST /auth
     POST /build
@@ -104,6 +104,7 @@ _DEPLOY = """
     GET /images/get
     GET /images/{name}/get
     GET /distribution/{name}/json
+    GET /images/search
     POST /volumes/create
     POST /volumes/prune
     DELETE /volumes/{id}

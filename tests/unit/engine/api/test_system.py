@@ -126,7 +126,6 @@ def test_a_login_is_tried_at_the_registry(routes):
         ("POST", "/session", 501, "BuildKit sessions: not supported"),
         ("GET", "/plugins/a/b:latest/json", 404, 'plugin "a/b:latest" not found'),
         ("POST", "/plugins/a/b:latest/enable", 501, "managed plugins: not supported"),
-        ("GET", "/containers/x/attach/ws", 501, "attach by websocket: not supported"),
         ("GET", "/images/a/b/get", 501, "image export: not supported"),
     ],
 )

@@ -84,7 +84,7 @@ def test_address_plans_that_can_not_be(wishes: list[IpamWish], kind: type[BerthE
 @pytest.mark.parametrize(
     ("config", "network", "kind", "text"),
     [
-        (EndpointConfig("x", links=("a",)), LAN, Unsupported, "Links"),
+        (EndpointConfig("x", links=("a",)), BRIDGE, InvalidArgument, "links are only supported for user-defined"),
         (EndpointConfig("x", ipv6_address="fd00::1"), LAN, Unsupported, "IPv6Address"),
         (
             EndpointConfig("x", ipv4_address="10.9.0.1"),
