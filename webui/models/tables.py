@@ -31,12 +31,14 @@ METADATA = MetaData(
 )
 
 
-def _owner(column: str, target: str, *, primary: bool = False, index: bool = False) -> Column[str]:
+def _owner(
+    column: str, target: str, *, primary: bool = False, index: bool = False, nullable: bool = False
+) -> Column[str]:
     return Column(
         column,
         String(32),
         ForeignKey(f"{target}.id", ondelete="CASCADE"),
-        nullable=False,
+        nullable=nullable,
         primary_key=primary,
         index=index,
     )
@@ -58,8 +60,12 @@ TEAMS = Table(
     "teams",
     METADATA,
     Column("id", String(32), primary_key=True),
-    Column("name", String(64), nullable=False, unique=True),  # is the engines' namespace too
+    Column("name", String(64), nullable=False, unique=True),  # is the engines' namespace too; never changes
     Column("created_ms", BigInteger, nullable=False),
+    Column("title", String(64), nullable=False, default=""),  # what people call it; empty: its name
+    Column("archived_ms", BigInteger),
+    Column("grants", JSON, nullable=False, default=list),  # what its deployers may ask of the host
+    Column("limits", JSON, nullable=False, default=dict),
 )
 
 MEMBERSHIPS = Table(
@@ -68,6 +74,7 @@ MEMBERSHIPS = Table(
     _owner("user_id", "users", primary=True),
     _owner("team_id", "teams", primary=True, index=True),
     Column("role", String(16), nullable=False),
+    Column("rights", JSON, nullable=False, default=list),  # more than the role, on names that match a pattern
     CheckConstraint("role IN ('viewer', 'operator', 'deployer', 'owner')", name="role"),
 )
 
@@ -89,11 +96,15 @@ TOKENS = Table(
     METADATA,
     Column("id", String(32), primary_key=True),
     Column("secret_hash", String(64), nullable=False, unique=True),
-    _owner("user_id", "users", index=True),
+    _owner("user_id", "users", index=True, nullable=True),  # none: the team's own
     Column("name", String(64), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("last_used_ms", BigInteger),
+    _owner("team_id", "teams", index=True, nullable=True),
+    Column("role", String(16)),  # a team's token only
+    Column("scope", JSON, nullable=False, default=dict),  # verbs, teams, hosts; what is not named is not narrowed
+    Column("created_by", String(64), nullable=False, default=""),
 )
 
 SETUP = Table(
@@ -154,5 +165,21 @@ AUDIT = Table(
     Column("verb", String(16), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("status", Integer),
+    Column("token", String(32), nullable=False, default=""),
+    Column("action", String(64), nullable=False, default=""),
+    Column("target", String(255), nullable=False, default=""),
+    Column("ref", Integer, index=True),  # this row is the result of that one
+    Column("detail", Text, nullable=False, default=""),  # JSON, as it was hashed
+    Column("hash", String(64), nullable=False, default=""),
     CheckConstraint("outcome IN ('allowed', 'denied')", name="outcome"),
+)
+
+AUDIT_HEAD = Table(
+    "audit_head",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+    Column("hash", String(64), nullable=False),  # of the newest row
+    Column("anchor", String(64), nullable=False),  # what the oldest kept row follows
+    CheckConstraint("id = 1", name="single"),
 )

@@ -15,6 +15,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, insert, inspect, select
 
 from webui.access import Verb
@@ -147,8 +148,9 @@ def test_the_services_work_on_it(url: str) -> None:
     audit = Audit(database)
     entry = audit.record(Entry(actor, Verb.DEPLOY, "POST", "/a\nb", "127.0.0.1"), allowed=True)
     audit.finish(entry, 201)
-    row = database.one(select(AUDIT).where(AUDIT.c.id == entry))
+    row = database.one(select(AUDIT).where(AUDIT.c.ref == entry))
     assert (row.actor, row.path, row.status, row.outcome) == ("root", "/a\\nb", 201, "allowed")
+    assert audit.verify() is None
     database.close()
 
 
@@ -177,16 +179,18 @@ def test_a_copy_is_kept_before_a_sqlite_file_is_changed(tmp_path: Path, monkeypa
     database = Database(url)
     database.write(insert(USERS), SOME_USER)
     database.close()
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     newer = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, newer)
-    (newer / "versions" / "0002_test.py").write_text(
-        "from alembic import op\nimport sqlalchemy as sa\nrevision = '0002'\ndown_revision = '0001'\n"
+    (newer / "versions" / "9999_test.py").write_text(
+        "from alembic import op\nimport sqlalchemy as sa\nrevision = '9999'\n"
+        f"down_revision = '{head}'\n"
         "def upgrade():\n    op.create_table('extra', sa.Column('id', sa.Integer))\n"
     )
     monkeypatch.setattr("webui.models.database.MIGRATIONS", newer)
     assert migrate(url)
     assert "extra" in tables(url)
-    kept = Database(f"sqlite:///{tmp_path / 'web.db.before-0001'}")
+    kept = Database(f"sqlite:///{tmp_path / 'web.db.before-'}{head}")
     assert [row.name for row in kept.read(select(USERS))] == ["Ann"]
     kept.close()
 
