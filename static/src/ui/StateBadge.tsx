@@ -7,7 +7,7 @@ import { useSeconds } from "../core/clock";
 
 export function StateBadge({ row }: { row: { Id: string; State: State; Status: string } }) {
   const under = useRow(pending, row.Id);
-  if (under) return <Doing verb={doing(under.verb)} since={under.since} />;
+  if (under) return <Doing verb={under.held ? t("doing.remove.soon") : doing(under.verb)} since={under.since} />;
   const health = row.State === "running" ? healthOf(row) : null;
   const code = exitCodeOf(row);
   const tone = health === "unhealthy" ? "unhealthy" : row.State === "exited" && code ? "failed" : row.State;

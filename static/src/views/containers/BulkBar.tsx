@@ -2,9 +2,10 @@ import { Button, Group, Text } from "@mantine/core";
 import type { ContainerRow } from "../../core/docker";
 import { t } from "../../core/i18n";
 import { containers } from "../../core/live";
+import { may } from "../../core/rights";
 import { useRows } from "../../core/store";
 import { VerbIcon } from "../../ui/VerbIcon";
-import { act, can, VERBS } from "./actions";
+import { act, can, rightFor, VERBS } from "./actions";
 
 export function BulkBar({ ids, onDone }: { ids: readonly string[]; onDone(): void }) {
   useRows(containers);
@@ -12,7 +13,7 @@ export function BulkBar({ ids, onDone }: { ids: readonly string[]; onDone(): voi
   return (
     <Group gap={6} className="bulk" role="toolbar" aria-label={t("bulk.label")} data-testid="bulk">
       <Text size="sm" fw={600}>{t("bulk.selected", { n: ids.length })}</Text>
-      {VERBS.map((verb) => {
+      {VERBS.filter((verb) => may(rightFor(verb))).map((verb) => {
         const count = rows.filter((row) => can(verb, row)).length;
         return (
           <Button

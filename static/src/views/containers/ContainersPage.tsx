@@ -8,7 +8,9 @@ import { go, setQuery, usePlace } from "../../core/router";
 import { useReady, useRows, useValue } from "../../core/store";
 import { IconPlus } from "../../ui/icons";
 import { BulkBar } from "./BulkBar";
+import { ColumnChooser } from "./columns";
 import { FilterBox, StateChips } from "./FilterBox";
+import { GroupBy } from "./GroupBy";
 import { KeysHelp } from "./KeysHelp";
 import { type Sort, useOrderedIds } from "./order";
 import { Table } from "./Table";
@@ -17,9 +19,11 @@ import "./containers.css";
 const sortPreference = new Preference<Sort>("berth.containers.sort", { key: "created", down: true });
 
 export function ContainersPage() {
-  const text = usePlace().query.get("q") ?? "";
+  const { query } = usePlace();
+  const text = query.get("q") ?? "";
+  const by = query.get("group") ?? "";
   const sort = useValue(sortPreference);
-  const { ids, filter } = useOrderedIds(text, sort);
+  const { ids, filter } = useOrderedIds(text, sort, by);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [help, setHelp] = useState(false);
   const box = useRef<HTMLInputElement>(null);
@@ -45,6 +49,8 @@ export function ContainersPage() {
       </div>
       <div className="containers-tools">
         <FilterBox text={text} onChange={search} input={box} onHelp={() => setHelp(true)} />
+        <GroupBy by={by} />
+        <ColumnChooser />
         {alive.size > 0 && <BulkBar ids={[...alive]} onDone={() => setSelected(new Set())} />}
       </div>
       {filter.unknown.length > 0 && <Alert color="yellow" py={8} title={t("filter.unknown", { key: filter.unknown.join(", ") })} />}

@@ -8,7 +8,7 @@ const KEYS: [string[], Key][] = [
 ];
 const EXAMPLES: [string, Key][] = [
   ["web", "filter.ex.word"], ["state:exited,created", "filter.ex.state"], ["label:env=prod", "filter.ex.label"], ["image:*nginx*", "filter.ex.image"],
-  ["port:8080", "filter.ex.port"], ["health:unhealthy", "filter.ex.health"], ["-name:db", "filter.ex.not"],
+  ["port:8080", "filter.ex.port"], ["health:unhealthy", "filter.ex.health"], ["stack:shop", "filter.ex.stack"], ["volume:data", "filter.ex.volume"], ["-name:db", "filter.ex.not"],
 ];
 
 export function KeysHelp({ opened, onClose }: { opened: boolean; onClose(): void }) {

@@ -1,19 +1,23 @@
 /** One container in the list. It listens to its own row only. */
 import { Menu } from "@mantine/core";
-import { type ButtonHTMLAttributes, memo, type MouseEvent, useState } from "react";
+import { type ButtonHTMLAttributes, Fragment, memo, type MouseEvent, useState } from "react";
 import { useNow } from "../../core/clock";
 import { type ContainerRow, nameOf, type Port, portLink, publishedPorts } from "../../core/docker";
 import { ago, bytes, dateTime, percent, shortId } from "../../core/format";
 import { t } from "../../core/i18n";
 import { containers, usage } from "../../core/live";
+import { may } from "../../core/rights";
 import { go, Link } from "../../core/router";
-import { useRow } from "../../core/store";
+import { session } from "../../core/session";
+import { useRow, useValue } from "../../core/store";
 import { useUsage } from "../../core/usage";
 import { IconCode, IconDots, IconLogs, IconTerminal } from "../../ui/icons";
 import { Sparkline } from "../../ui/Sparkline";
 import { StateBadge } from "../../ui/StateBadge";
 import { VerbIcon } from "../../ui/VerbIcon";
-import { act, can, pending, type Verb, verbsFor } from "./actions";
+import { act, can, pending, rightFor, type Verb, verbsFor } from "./actions";
+import type { ColumnId } from "./columns";
+import { stackOf } from "./grouping";
 
 interface Props {
   id: string;
@@ -21,13 +25,14 @@ interface Props {
   top: number;
   height: number;
   card: boolean;
+  columns: readonly ColumnId[];
   tabbable: boolean;
   selected: boolean;
   onToggle(index: number, range: boolean): void;
   onFocus(id: string): void;
 }
 
-export const Row = memo(function Row({ id, index, top, height, card, tabbable, selected, onToggle, onFocus }: Props) {
+export const Row = memo(function Row({ id, index, top, height, card, columns, tabbable, selected, onToggle, onFocus }: Props) {
   const row = useRow(containers, id);
   if (!row) return null;
   const name = nameOf(row);
@@ -51,48 +56,60 @@ export const Row = memo(function Row({ id, index, top, height, card, tabbable, s
       <span className="row-id mono">{shortId(id)}</span>
     </div>
   );
-  const image = <div role="gridcell" className="c-image nowrap" title={row.Image}>{row.Image}</div>;
+  const image = <div role="gridcell" className="c-image needs-0 nowrap" title={row.Image}>{row.Image}</div>;
   const state = <div role="gridcell" className="c-state"><StateBadge row={row} /></div>;
-  const ports = <div role="gridcell" className="c-ports"><Ports row={row} /></div>;
+  const ports = <div role="gridcell" className="c-ports needs-1"><Ports row={row} /></div>;
   const actions = <div role="gridcell" className="c-actions"><Actions row={row} /></div>;
   if (card) {
     return (
       <div className="ctable-row ctable-card" {...frame}>
         <div className="card-line" role="presentation">{check}{title}{state}</div>
         <div className="card-line" role="presentation">{image}</div>
-        <div className="card-line" role="presentation">{ports}<Load id={id} /></div>
+        <div className="card-line" role="presentation">{ports}<Load id={id} of="cpu" /><Load id={id} of="mem" /></div>
         <div className="card-line" role="presentation">{actions}<Created row={row} /></div>
       </div>
     );
   }
   return (
     <div className="ctable-row ctable-grid" {...frame}>
-      {check}{state}{title}{image}{ports}<Created row={row} /><Load id={id} />{actions}
+      {check}{state}{title}
+      {columns.map((column) => (column === "image" ? <Fragment key={column}>{image}</Fragment> : column === "ports" ? <Fragment key={column}>{ports}</Fragment> : <Cell key={column} row={row} column={column} />))}
+      {actions}
     </div>
   );
 });
 
 function Created({ row }: { row: ContainerRow }) {
-  return <div role="gridcell" className="c-created dim" title={dateTime(row.Created * 1000)}>{ago(row.Created * 1000, useNow())}</div>;
+  return <div role="gridcell" className="c-created needs-2 dim" title={dateTime(row.Created * 1000)}>{ago(row.Created * 1000, useNow())}</div>;
 }
 
-function Load({ id }: { id: string }) {
+function Cell({ row, column }: { row: ContainerRow; column: ColumnId }) {
+  if (column === "cpu" || column === "mem") return <Load id={row.Id} of={column} />;
+  if (column === "net") return <Net id={row.Id} />;
+  if (column === "created") return <Created row={row} />;
+  const text = column === "stack" ? stackOf(row) : column === "command" ? row.Command : column === "status" ? row.Status : Object.keys(row.NetworkSettings?.Networks ?? {}).join(", ");
+  return <div role="gridcell" className={`c-text nowrap dim needs-${column === "stack" ? 1 : 2}`} title={text}>{text || "–"}</div>;
+}
+
+/** Bytes a second in both directions, from the last two samples. */
+function Net({ id }: { id: string }) {
   const point = useUsage(usage, id);
-  if (!point) {
-    return <><div role="gridcell" className="c-cpu dim none">–</div><div role="gridcell" className="c-mem dim none">–</div></>;
-  }
-  const history = usage.history(id);
+  const [before, now] = usage.history(id).slice(-2);
+  if (!point || !before || !now || now.at <= before.at) return <div role="gridcell" className="c-net needs-2 dim">–</div>;
+  const rate = (key: "rx" | "tx") => bytes(Math.max(0, now[key] - before[key]) / ((now.at - before.at) / 1000));
+  return <div role="gridcell" className="c-net needs-2 tabular"><span>↓ {rate("rx")}</span><span>↑ {rate("tx")}</span></div>;
+}
+
+function Load({ id, of }: { id: string; of: "cpu" | "mem" }) {
+  const point = useUsage(usage, id);
+  if (!point) return <div role="gridcell" className={`c-${of} needs-0 dim none`}>–</div>;
+  const values = usage.history(id).slice(-60).map((one) => one[of]);
+  const title = of === "mem" && point.limit ? `${bytes(point.mem)} / ${bytes(point.limit)}` : undefined;
   return (
-    <>
-      <div role="gridcell" className="c-cpu" data-testid="cpu">
-        <Sparkline values={history.slice(-60).map((one) => one.cpu)} atLeast={10} />
-        <span className="tabular">{percent(point.cpu)}</span>
-      </div>
-      <div role="gridcell" className="c-mem" data-testid="mem" title={point.limit ? `${bytes(point.mem)} / ${bytes(point.limit)}` : undefined}>
-        <Sparkline values={history.slice(-60).map((one) => one.mem)} atLeast={8 * 1024 ** 2} tone="mem" />
-        <span className="tabular">{bytes(point.mem)}</span>
-      </div>
-    </>
+    <div role="gridcell" className={`c-${of} needs-0`} data-testid={of} title={title}>
+      <Sparkline values={values} atLeast={of === "cpu" ? 10 : 8 * 1024 ** 2} tone={of} />
+      <span className="tabular">{of === "cpu" ? percent(point.cpu) : bytes(point.mem)}</span>
+    </div>
   );
 }
 
@@ -129,8 +146,9 @@ function Actions({ row }: { row: ContainerRow }) {
   const under = useRow(pending, row.Id);
   const main: Verb = can("stop", row) ? "stop" : "start";
   const name = nameOf(row);
+  useValue(session);
   const button = (verb: Verb) => (
-    <IconButton label={t(`verb.${verb}`)} name={name} disabled={!!under || !can(verb, row)} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>
+    <IconButton label={t(`verb.${verb}`)} name={name} disabled={!!under || !can(verb, row) || !may(rightFor(verb))} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>
       <VerbIcon verb={verb} />
     </IconButton>
   );
@@ -154,10 +172,10 @@ function More({ row, main, disabled }: { row: ContainerRow; main: Verb; disabled
     <Menu width={200} opened={opened} onChange={setOpened}>
       <Menu.Target><IconButton {...more}><IconDots size={16} /></IconButton></Menu.Target>
       <Menu.Dropdown>
-        <Menu.Item leftSection={<IconTerminal size={16} />} disabled={row.State !== "running"} onClick={() => go(`${page}/terminal`)}>{t("tab.terminal")}</Menu.Item>
+        <Menu.Item leftSection={<IconTerminal size={16} />} disabled={row.State !== "running" || !may("operate")} onClick={() => go(`${page}/terminal`)}>{t("tab.terminal")}</Menu.Item>
         <Menu.Item leftSection={<IconCode size={16} />} onClick={() => go(`${page}/inspect`)}>{t("tab.inspect")}</Menu.Item>
         <Menu.Divider />
-        {verbsFor(row).filter((verb) => verb !== main && verb !== "restart").map((verb) => (
+        {verbsFor(row).filter((verb) => verb !== main && verb !== "restart" && may(rightFor(verb))).map((verb) => (
           <Menu.Item key={verb} className={verb === "remove" ? "menu-danger" : undefined} leftSection={<VerbIcon verb={verb} />} disabled={disabled} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>
             {t(`verb.${verb}`)}
           </Menu.Item>

@@ -1,29 +1,21 @@
 /** The table itself: rows on screen only, one focused row, cards on a phone. */
 import { useMediaQuery } from "@mantine/hooks";
-import { type KeyboardEvent, useRef, useState } from "react";
+import { type CSSProperties, type KeyboardEvent, useMemo, useRef, useState } from "react";
 import { type Key, t } from "../../core/i18n";
 import { containers } from "../../core/live";
 import { go } from "../../core/router";
 import { IconChevronDown, IconChevronUp } from "../../ui/icons";
 import { useWindow } from "../../ui/virtual";
 import { act, can } from "./actions";
+import { templateOf, useColumns } from "./columns";
+import { GroupHead } from "./GroupBy";
+import { isHead, readHead, toggleGroup } from "./grouping";
 import type { Sort, SortKey } from "./order";
 import { Row } from "./Row";
 
 const ROW = 50;
 const CARD = 142;
 const HEAD = 38;
-const COLUMNS: { sortKey: SortKey | null; label: Key; className: string }[] = [
-  { sortKey: "state", label: "col.state", className: "c-state" },
-  { sortKey: "name", label: "col.name", className: "c-name" },
-  { sortKey: "image", label: "col.image", className: "c-image" },
-  { sortKey: null, label: "col.ports", className: "c-ports" },
-  { sortKey: "created", label: "col.created", className: "c-created" },
-  { sortKey: "cpu", label: "col.cpu", className: "c-cpu" },
-  { sortKey: "mem", label: "col.mem", className: "c-mem" },
-  { sortKey: null, label: "col.actions", className: "c-actions" },
-];
-
 interface Props {
   ids: readonly string[];
   sort: Sort;
@@ -35,6 +27,10 @@ interface Props {
 
 export function Table({ ids, sort, onSort, selected, onSelect, onHelp }: Props) {
   const cards = useMediaQuery("(max-width: 760px)", window.innerWidth <= 760, { getInitialValueInEffect: false });
+  const columns = useColumns();
+  const shown = useMemo(() => columns.map((column) => column.id), [columns]);
+  const real = useMemo(() => ids.filter((id) => !isHead(id)), [ids]);
+  const widths = useMemo(() => ({ "--wide": templateOf(columns, 2), "--middle": templateOf(columns, 1), "--narrow": templateOf(columns, 0) }) as CSSProperties, [columns]);
   const height = cards ? CARD : ROW;
   const scroller = useRef<HTMLDivElement>(null);
   const anchor = useRef<number | null>(null);
@@ -54,10 +50,10 @@ export function Table({ ids, sort, onSort, selected, onSelect, onHelp }: Props) 
   const toggle = (index: number, range: boolean) => {
     const next = new Set(selected);
     const id = ids[index];
-    if (!id) return;
+    if (!id || isHead(id)) return;
     const on = !next.has(id);
     const [from, to] = range && anchor.current !== null ? [Math.min(anchor.current, index), Math.max(anchor.current, index)] : [index, index];
-    for (const one of ids.slice(from, to + 1)) if (on) next.add(one); else next.delete(one);
+    for (const one of ids.slice(from, to + 1)) if (isHead(one)) continue; else if (on) next.add(one); else next.delete(one);
     anchor.current = index;
     onSelect(next);
   };
@@ -66,30 +62,37 @@ export function Table({ ids, sort, onSort, selected, onSelect, onHelp }: Props) 
     const index = Number(event.target.dataset.index);
     const moves: Record<string, number> = { ArrowDown: index + 1, ArrowUp: index - 1, j: index + 1, k: index - 1, Home: 0, End: ids.length - 1, PageDown: index + 10, PageUp: index - 10 };
     const move = moves[event.key];
+    const id = ids[index] ?? "";
     if (move !== undefined) focus(move);
+    else if (isHead(id) && (event.key === "Enter" || event.key === " ")) toggleGroup(readHead(id).key);
     else if (event.key === " ") toggle(index, event.shiftKey);
     else if (event.key === "?") onHelp();
-    else if (!single(event.key, ids[index] ?? "")) return;
+    else if (!single(event.key, id)) return;
     event.preventDefault();
   };
-  const all = selected.size > 0 && selected.size === ids.length;
+  const all = selected.size > 0 && selected.size === real.length;
   return (
-    <div className="panel ctable" data-cards={cards || undefined} role="grid" aria-label={t("nav.containers")} aria-rowcount={ids.length + 1} aria-multiselectable="true" data-testid="containers-table">
+    <div className="panel ctable" data-cards={cards || undefined} role="grid" aria-label={t("nav.containers")} aria-rowcount={ids.length + 1} aria-multiselectable="true" style={widths} data-testid="containers-table">
       <div className="ctable-scroll" ref={scroller} role="presentation" onKeyDown={keys}>
         {!cards && (
         <div role="rowgroup" className="ctable-sticky">
           <div className="ctable-grid ctable-head" role="row" aria-rowindex={1}>
             <div role="columnheader" className="c-check">
-              <input type="checkbox" aria-label={t("bulk.all")} checked={all} ref={(box) => { if (box) box.indeterminate = selected.size > 0 && !all; }} onChange={() => onSelect(all ? new Set() : new Set(ids))} data-testid="select-all" />
+              <input type="checkbox" aria-label={t("bulk.all")} checked={all} ref={(box) => { if (box) box.indeterminate = selected.size > 0 && !all; }} onChange={() => onSelect(all ? new Set() : new Set(real))} data-testid="select-all" />
             </div>
-            {COLUMNS.map((column) => <Heading key={column.label} {...column} sort={sort} onSort={onSort} />)}
+            <Heading sortKey="state" label="col.state" className="c-state" sort={sort} onSort={onSort} />
+            <Heading sortKey="name" label="col.name" className="c-name" sort={sort} onSort={onSort} />
+            {columns.map(({ id, sortKey, label, needs }) => <Heading key={id} sortKey={sortKey} label={label} className={`c-${id} needs-${needs}`} sort={sort} onSort={onSort} />)}
+            <Heading sortKey={null} label="col.actions" className="c-actions" sort={sort} onSort={onSort} />
           </div>
         </div>
       )}
         <div role="rowgroup" style={{ height: ids.length * height, position: "relative" }}>
-          {ids.slice(start, end).map((id, i) => (
-            <Row key={id} id={id} index={start + i} top={(start + i) * height} height={height} card={cards ?? false} tabbable={start + i === focusedAt || (i === 0 && (focusedAt < start || focusedAt >= end))} selected={selected.has(id)} onToggle={toggle} onFocus={setFocused} />
-          ))}
+          {ids.slice(start, end).map((id, i) => {
+            const place = { id, index: start + i, top: (start + i) * height, height, tabbable: start + i === focusedAt || (i === 0 && (focusedAt < start || focusedAt >= end)), onFocus: setFocused };
+            if (isHead(id)) return <GroupHead key={id} {...place} />;
+            return <Row key={id} {...place} columns={shown} card={cards ?? false} selected={selected.has(id)} onToggle={toggle} />;
+          })}
         </div>
       </div>
     </div>

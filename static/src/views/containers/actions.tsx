@@ -4,9 +4,11 @@ import { engine } from "../../core/api";
 import { type ContainerRow, nameOf, type State } from "../../core/docker";
 import { t } from "../../core/i18n";
 import { containers, HOST } from "../../core/live";
+import { may, type Right } from "../../core/rights";
 import { Collection } from "../../core/store";
 import { ask } from "../../ui/ask";
 import { toastError } from "../../ui/toast";
+import { countDown } from "./removal";
 
 export type Verb = "start" | "stop" | "restart" | "pause" | "unpause" | "kill" | "remove";
 export const VERBS: readonly Verb[] = ["start", "stop", "restart", "pause", "unpause", "kill", "remove"];
@@ -17,6 +19,8 @@ export interface Pending {
   verb: Verb;
   /** Milliseconds since 1970. */
   since: number;
+  /** Not yet sent to the engine: it can be taken back. */
+  held?: boolean;
 }
 export const pending = new Collection<Pending>((one) => one.id);
 
@@ -35,6 +39,11 @@ export function can(verb: Verb, row: { State: State }): boolean {
   return ALLOWED[verb].includes(row.State);
 }
 
+/** Which right a verb needs (docs: webui/gateway/rules.py). */
+export function rightFor(verb: Verb): Right {
+  return verb === "remove" ? "deploy" : "operate";
+}
+
 export function verbsFor(row: { State: State }): Verb[] {
   return VERBS.filter((verb) => can(verb, row));
 }
@@ -47,13 +56,14 @@ export function doing(verb: Verb): string {
 /** Do it to those of `ids` whose state allows it; asks first where something is lost. */
 export async function act(verb: Verb, ids: readonly string[]): Promise<void> {
   const rows = ids.map((id) => containers.get(id)).filter((row): row is ContainerRow => row !== undefined && can(verb, row) && !pending.get(row.Id));
-  if (!rows.length) return;
+  if (!rows.length || !may(rightFor(verb))) return;
   let volumes = false;
   if (verb === "remove" || verb === "kill" || (rows.length > 1 && verb === "stop")) {
     const answer = await confirmed(verb, rows);
     if (!answer) return;
     volumes = answer.option;
   }
+  if (verb === "remove" && !(await kept(rows))) return;
   const queue = [...rows];
   const since = Date.now();
   pending.apply(rows.map((row) => ({ id: row.Id, verb, since })));
@@ -61,6 +71,15 @@ export async function act(verb: Verb, ids: readonly string[]): Promise<void> {
     for (let row = queue.shift(); row; row = queue.shift()) await one(verb, row, volumes);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+/** Hold them back for the countdown; false when they are kept after all. */
+async function kept(rows: readonly ContainerRow[]): Promise<boolean> {
+  const since = Date.now();
+  pending.apply(rows.map((row) => ({ id: row.Id, verb: "remove" as const, since, held: true })));
+  const go = await countDown(rows.map((row) => row.Id), nameOf(rows[0] as ContainerRow));
+  if (!go) pending.apply([], rows.map((row) => row.Id));
+  return go;
 }
 
 async function one(verb: Verb, row: ContainerRow, volumes: boolean): Promise<void> {

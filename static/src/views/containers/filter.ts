@@ -1,7 +1,10 @@
 /** The filter box of the container list: `state:exited label:env=prod image:*nginx* -name:db web`. */
 import { type ContainerRow, healthOf, nameOf } from "../../core/docker";
+import { teamOf } from "../../core/rights";
+import { session } from "../../core/session";
+import { stackOf } from "./grouping";
 
-export const KEYS = ["state", "label", "image", "name", "id", "port", "health", "network"] as const;
+export const KEYS = ["state", "label", "image", "name", "id", "port", "health", "network", "stack", "volume", "team"] as const;
 type FilterKey = (typeof KEYS)[number];
 
 interface Term {
@@ -85,7 +88,19 @@ function holds(row: ContainerRow, key: FilterKey | null, one: Pattern): boolean 
       return (row.Ports ?? []).some((port) => matches(String(port.PublicPort ?? ""), one) || matches(String(port.PrivatePort), one));
     case "network":
       return Object.keys(row.NetworkSettings?.Networks ?? {}).some((name) => matches(name, one));
+    case "stack":
+      return matches(stackOf(row), one);
+    case "volume":
+      return (row.Mounts ?? []).some((mount) => matches(mount.Name || mount.Source, one));
+    case "team":
+      return matches(currentTeam(), one);
     case "label":
       return Object.entries(row.Labels ?? {}).some(([name, value]) => matches(one.text.includes("=") ? `${name}=${value}` : name, one));
   }
+}
+
+/** All rows are of the team that is shown. */
+function currentTeam(): string {
+  const user = session.get()?.user;
+  return (user && teamOf(user)?.name) || "default";
 }

@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from "react";
 import { type ContainerRow, nameOf, type State } from "../../core/docker";
 import { containers, usage } from "../../core/live";
+import { useValue } from "../../core/store";
 import { type Filter, parseFilter } from "./filter";
+import { closedGroups, type Grouping, groupOf, withHeads } from "./grouping";
 
 export type SortKey = "name" | "state" | "image" | "created" | "cpu" | "mem";
 export interface Sort {
@@ -39,9 +41,10 @@ export function meanLoad(id: string, key: "cpu" | "mem"): number {
 }
 
 /** The ids in order, renewed soon after a change, and the same array as long as nothing moved. */
-export function useOrderedIds(text: string, sort: Sort): { ids: readonly string[]; filter: Filter } {
+export function useOrderedIds(text: string, sort: Sort, by: Grouping): { ids: readonly string[]; filter: Filter } {
   const [ids, setIds] = useState<readonly string[]>([]);
   const [filter, setFilter] = useState<Filter>(() => parseFilter(text));
+  const closed = useValue(closedGroups);
   const last = useRef<readonly string[]>([]);
   useEffect(() => {
     const parsed = parseFilter(text);
@@ -49,7 +52,12 @@ export function useOrderedIds(text: string, sort: Sort): { ids: readonly string[
     let timer: ReturnType<typeof setTimeout> | null = null;
     const renew = () => {
       timer = null;
-      const next = orderedIds(containers.all(), parsed, sort, meanLoad);
+      const flat = orderedIds(containers.all(), parsed, sort, meanLoad);
+      const group = (id: string) => {
+        const row = containers.get(id);
+        return row ? groupOf(row, by) : "";
+      };
+      const next = by ? withHeads(flat, group, closed) : flat;
       if (next.length === last.current.length && next.every((id, i) => id === last.current[i])) return;
       last.current = next;
       setIds(next);
@@ -62,6 +70,6 @@ export function useOrderedIds(text: string, sort: Sort): { ids: readonly string[
       if (timer) clearTimeout(timer);
       if (again) clearInterval(again);
     };
-  }, [text, sort]);
+  }, [text, sort, by, closed]);
   return { ids, filter };
 }

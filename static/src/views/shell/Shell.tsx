@@ -10,6 +10,7 @@ import { session } from "../../core/session";
 import { useRows, useValue } from "../../core/store";
 import { IconActivity, IconPlus, IconSearch, IconUser } from "../../ui/icons";
 import { Logo } from "../../ui/Logo";
+import { UndoBar } from "../containers/removal";
 import { OperationsDrawer, operationsOpen } from "../operations/OperationsDrawer";
 import { AccountMenu } from "./AccountMenu";
 import { Banner, LiveMark } from "./Banner";
@@ -36,6 +37,7 @@ export function Shell() {
         </main>
       </div>
       <BottomBar />
+      <UndoBar />
       <OperationsDrawer />
       <Palette />
     </div>
