@@ -22,7 +22,23 @@ from engine.values import Progress, Scope
 
 _JSON = "application/json"
 _TAR = "application/x-tar"
+_SEARCH_ROWS, _SEARCH_MOST = 25, 100
 _T = TypeVar("_T")
+
+
+class Found(Protocol):
+    """A repository that a search found."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def stars(self) -> int: ...
+    @property
+    def is_official(self) -> bool: ...
+    @property
+    def is_automated(self) -> bool: ...
 
 
 class Images(Protocol):
@@ -60,6 +76,9 @@ class Pulls(Protocol):
         stop: threading.Event | None = None,
     ) -> Iterator[Progress]: ...
     def inspect(self, reference: Reference, auth: Mapping[str, Any]) -> tuple[Descriptor, Sequence[Platform]]: ...
+    def search(
+        self, term: str, auth: Mapping[str, Any], filters: dict[str, tuple[str, ...]], limit: int
+    ) -> Sequence[Found]: ...
 
 
 class Pushes(Protocol):
@@ -158,6 +177,25 @@ class ImageRoutes:
             found = self._pulls.inspect(reference, call.registry_auth())
         return Reply.json(wire.render_distribution(*found))
 
+    def search(self, call: Call) -> Reply:
+        """GET /images/search."""
+        term, limit = call.text("term"), call.integer("limit", _SEARCH_ROWS) or _SEARCH_ROWS
+        if not term:
+            raise InvalidArgument("term: what to search for is missing")
+        if not 1 <= limit <= _SEARCH_MOST:
+            raise InvalidArgument(f"Limit {limit} is outside the range of [1, {_SEARCH_MOST}]")
+        with _registry_faults():
+            found = self._pulls.search(term, call.registry_auth(), call.filters(), limit)
+        return Reply.json(
+            [
+                {
+                    "star_count": row.stars, "is_official": row.is_official, "name": row.name,
+                    "is_automated": row.is_automated, "description": row.description,
+                }
+                for row in found
+            ]
+        )  # fmt: skip
+
     def _pull(self, call: Call) -> Reply:
         reference = Reference.parse(call.text("fromImage"))
         if tag := call.text("tag"):
@@ -194,6 +232,7 @@ def routes(images: Images, archives: Archives, pulls: Pulls, pushes: Pushes) -> 
         Route("POST", "/images/create", handlers.create),
         Route("POST", "/images/load", handlers.load),
         Route("POST", "/images/prune", handlers.prune, since="1.25"),
+        Route("GET", "/images/search", handlers.search),
         Route("GET", "/images/get", handlers.save),
         Route("GET", "/images/{name:.*}/json", handlers.inspect),
         Route("GET", "/images/{name:.*}/history", handlers.history),

@@ -14,9 +14,11 @@ import urllib3.exceptions as http_errors
 from config.contract import DEFAULT_REGISTRY
 from engine.errors import BerthError, InvalidArgument, Unauthorized, Unavailable
 from engine.refs import Reference, check_digest, digest_of
+from engine.registry import search
 from engine.registry.auth import Authorizer, Credentials
 from engine.registry.challenge import parse_challenges
 from engine.registry.errors import explain_failure, explain_refusal
+from engine.registry.search import Found
 from engine.registry.session import Session
 from engine.registry.sink import HttpSink, Sink
 from engine.registry.source import BlobStream, Fetched, Source
@@ -55,6 +57,13 @@ class Registries:
     def open_sink(self, reference: Reference, credentials: Credentials | None = None) -> Sink:
         """Return the repository that `reference` names, to push to: never a mirror's; nothing is sent yet."""
         return HttpSink(self._transport, reference, credentials or Credentials())
+
+    def search(self, term: str, credentials: Credentials | None = None) -> list[Found]:
+        """Return the repositories whose name has `term`: of the registry it begins with (`host:port/…`), or the Hub's.
+
+        Unavailable where the registry can't be asked or has no catalog.
+        """
+        return search.search(self._transport, term, credentials or Credentials())
 
     def login(self, server: str, username: str, password: str) -> str:
         """Try a user and password at a registry (`host:port` or a URL); Unauthorized where it refuses.

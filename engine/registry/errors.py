@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import urllib3.exceptions as http_errors
@@ -18,10 +20,14 @@ from engine.errors import BerthError, NotFound, Unauthorized, Unavailable
 from engine.refs import Reference
 
 BODY_LIMIT = 64 * 1024
+WAIT_LIMIT = 30.0
+"""Seconds: a registry that asks for more patience is asked again all the same."""
 
 
 class Transient(Unavailable):
-    """The registry did not answer properly this time; asking again may help."""
+    """The registry did not answer properly this time; asking again may help, after `wait` seconds."""
+
+    wait: float = 0.0
 
 
 class RegistryError(BerthError):
@@ -96,6 +102,15 @@ def _explain_rest(refusal: Refusal) -> BerthError:
     if refusal.status >= 500 or refusal.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT):
         return Transient(str(refusal))
     return RegistryError(refusal.code, refusal.message)
+
+
+def parse_wait(header: str) -> float:
+    """Return the seconds of a `Retry-After` header (RFC 9110 § 10.2.3), at most WAIT_LIMIT; 0 where it says nothing."""
+    try:
+        seconds = float(header) if header.strip().isdigit() else parsedate_to_datetime(header).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), WAIT_LIMIT)
 
 
 def explain_failure(error: Exception, method: str, url: str, authority: str) -> Unavailable:

@@ -9,7 +9,7 @@ from engine.errors import BerthError, Unauthorized, Unavailable
 from engine.refs import Reference
 from engine.registry.auth import Authorizer, Credentials
 from engine.registry.challenge import parse_challenges
-from engine.registry.errors import Refusal, parse_refusal
+from engine.registry.errors import Refusal, Transient, parse_refusal, parse_wait
 from engine.registry.lines import Lines
 from engine.registry.transport import Body, Response, Transport, discard, read_limited
 
@@ -20,7 +20,8 @@ Explain = Callable[[Refusal, Reference], BerthError]
 class Session:
     """Sends requests as one user; every method from any thread.
 
-    `base` "" is the registry's own address; `actions` is what a token has to allow: `pull`, `pull,push`.
+    `base` "" is the registry's own address; `actions` is what a token has to allow: `pull`, `pull,push`; `scope` takes
+    the place of the repository's.
     """
 
     def __init__(
@@ -32,13 +33,14 @@ class Session:
         *,
         actions: str,
         explain: Explain,
+        scope: str = "",
     ) -> None:
         self._transport = transport
         self._base = base
         self._reference = reference
         self._authorizer = Authorizer(transport, credentials)
         self._is_push = "push" in actions
-        self._scope = f"repository:{reference.path}:{actions}"
+        self._scope = scope or f"repository:{reference.path}:{actions}"
         self._explain = explain
         self._lines = Lines()
         self._answered = False
@@ -78,7 +80,10 @@ class Session:
             if response.status != 401 or final:
                 scheme_error = next((c.parameters["error"] for c in challenges if "error" in c.parameters), "")
                 refusal = parse_refusal(response.status, read_limited(response), scheme_error)
-                raise self._explain(refusal, self._reference)
+                refused = self._explain(refusal, self._reference)
+                if isinstance(refused, Transient):
+                    refused.wait = parse_wait(response.headers.get("Retry-After", ""))
+                raise refused
             discard(response)
             try:
                 self._authorizer.answer(challenges, sent, self._scope)

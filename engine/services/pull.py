@@ -18,6 +18,7 @@ from engine.images import manifest
 from engine.images.model import ImageLayer
 from engine.locks import NamedLocks
 from engine.refs import Platform, Reference
+from engine.registry import search
 from engine.registry.auth import Credentials
 from engine.registry.client import Registries
 from engine.registry.source import Fetched, Source
@@ -88,6 +89,13 @@ class Pulls:
         finally:
             self._garbage.sweep()
         return descriptor, [Platform(document.os, document.architecture, document.variant)]
+
+    def search(
+        self, term: str, auth: Mapping[str, Any], filters: dict[str, tuple[str, ...]], limit: int
+    ) -> list[search.Found]:
+        """Return the repositories that a registry, or Docker Hub, has by a name like `term`."""
+        found = retried(lambda: self._registries.search(term, Credentials.parse(auth)))
+        return search.select(found, filters, limit)
 
     def login(self, server: str, username: str, password: str) -> str:
         """Try a user and password at a registry; Unauthorized where it refuses them, else an identity token or ""."""

@@ -155,12 +155,12 @@ class LayerPull:
             before = blob.offset
             try:
                 self._fetch_once(plan, blob)
-            except Transient:
+            except Transient as error:
                 self._check()
                 failures = 1 if blob.offset > before else failures + 1
                 if failures >= _ATTEMPTS:
                     raise
-                self._pause(plan, _FIRST_DELAY * 2 ** (failures - 1))
+                self._pause(plan, max(error.wait, _FIRST_DELAY * 2 ** (failures - 1)))
 
     def _fetch_once(self, plan: LayerPlan, blob: Ingest) -> None:
         stream = self._opened(plan.packed.digest, blob.offset)

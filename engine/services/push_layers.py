@@ -116,9 +116,9 @@ class LayerPush:
         for failures in range(_ATTEMPTS - 1):
             try:
                 return self._send(parcel)
-            except Transient:
+            except Transient as error:
                 self._check()
-                seconds = _FIRST_DELAY * 2**failures
+                seconds = max(error.wait, _FIRST_DELAY * 2**failures)
                 whole = max(1, round(seconds))
                 self._tell(parcel, f"Retrying in {whole} second{'s' if whole > 1 else ''}")
                 self._cancelled.wait(seconds)

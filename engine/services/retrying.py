@@ -19,7 +19,7 @@ def retried(ask: Callable[[], _T]) -> _T:
     for _ in range(_ATTEMPTS - 1):
         try:
             return ask()
-        except Transient:
-            time.sleep(delay)
+        except Transient as error:
+            time.sleep(max(delay, error.wait))
             delay *= 3
     return ask()

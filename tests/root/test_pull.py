@@ -24,7 +24,7 @@ from engine.refs import Reference, digest_of
 from tests.fakes import tars
 from tests.fakes.image_store import SCOPE, Parts, config_of, docker_archive, next_events, opened
 from tests.support import registries
-from tests.support.registries import PASSWORD, USER, BreakingLine, put_manifest, upload
+from tests.support.registries import PASSWORD, USER, BreakingLine, OddRegistry, put_manifest, reply, upload
 
 DOCKER = "application/vnd.docker."
 OCI = "application/vnd.oci.image."
@@ -492,3 +492,30 @@ def test_kill_9_in_the_middle_leaves_nothing_after_the_next_start(registry: str,
             store.images.remove(SCOPE, name)
         assert store.files() == before
         assert [r.familiar for v in store.images.list_(SCOPE) for r in v.references] == ["old:1"]
+
+
+def test_a_registry_that_throttles_is_asked_again_when_it_wants(store: Parts, registry: str) -> None:
+    name = push(registry, BASE).removeprefix(f"{registry}/")
+    asked: list[float] = []
+    front = OddRegistry()
+
+    def hook(handler: Any) -> bool:
+        if "/blobs/" in handler.path:
+            asked.append(time.monotonic())
+        if len(asked) != 1:
+            return reply(handler, 307, {"Location": f"http://{registry}{handler.path}"})
+        return reply(handler, 429, {"Retry-After": "1"}, b'{"errors": [{"code": "TOOMANYREQUESTS"}]}')
+
+    front.hook = hook
+    try:
+        store.pull(f"{front.address}/{name}")
+    finally:
+        front.close()
+    assert store.images.get(SCOPE, f"{front.address}/{name}").size
+    assert asked[1] - asked[0] >= 1
+
+
+def test_a_search_finds_what_the_registry_has(store: Parts, registry: str) -> None:
+    repository = push(registry, BASE).rpartition(":")[0]
+    assert repository in [row.name for row in store.pulls.search(f"{registry}/app", {}, {}, 100)]
+    assert store.pulls.search(f"{registry}/nothing-like-this", {}, {}, 100) == []

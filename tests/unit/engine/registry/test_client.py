@@ -254,3 +254,10 @@ def test_credentials_of_dockers_header() -> None:
     assert Credentials.parse({"auth": "YTpiOmM="}) == Credentials("a", "b:c")
     assert Credentials.parse({"auth": "!"}) == Credentials()
     assert Credentials.parse({"username": "a", "password": "b", "identitytoken": "t"}).identity_token == "t"
+
+
+def test_a_registry_that_is_asked_too_much_says_how_long_to_wait(server: OddRegistry) -> None:
+    server.answers["/v2/app/manifests/1"] = (429, {"Retry-After": "3"}, b"")
+    with pytest.raises(Transient) as caught:
+        opened(server).manifest("1")
+    assert caught.value.wait == 3
