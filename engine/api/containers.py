@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from typing import Any, Protocol
 
@@ -73,6 +73,7 @@ class Containers(Protocol):
         filters: Mapping[str, Sequence[str]] | None = None,
     ) -> list[Container]: ...
     def size(self, container: Container) -> tuple[int, int]: ...
+    def image_names(self, found: Iterable[Container]) -> Mapping[str, str]: ...
     def start(self, scope: Scope, reference: str) -> None: ...
     def stop(self, scope: Scope, reference: str, signal: str | None = None, timeout: int | None = None) -> None: ...
     def restart(self, scope: Scope, reference: str, signal: str | None = None, timeout: int | None = None) -> None: ...
@@ -123,7 +124,9 @@ class ContainerRoutes:
         )
         now, sized = now_ns(), call.flag("size")
         size = self._containers.size
-        return Reply.json([wire.render_row(c, now, size=size(c) if sized else None) for c in found])
+        images = self._containers.image_names(found)
+        rows = [wire.render_row(c, now, size=size(c) if sized else None, image=images[c.id]) for c in found]
+        return Reply.json(rows)
 
     def inspect(self, call: Call) -> Reply:
         """GET /containers/{id}/json."""

@@ -134,6 +134,24 @@ class Containers:
         found.sort(key=lambda c: c.created_ns, reverse=True)
         return found[:limit] if limit > 0 else found
 
+    def image_names(self, found: Iterable[Container]) -> dict[str, str]:
+        """Return the image of each container as a list shows it: as asked for, or its id where that means another now.
+
+        Keys are the containers' ids.
+        """
+        known: dict[tuple[str, str], str] = {}
+        names = {}
+        for container in found:
+            asked = container.config.image
+            key = (container.namespace, asked)
+            if key not in known:
+                try:
+                    known[key] = self._images.get(Scope(container.namespace, actor="engine"), asked).id
+                except BerthError:
+                    known[key] = ""
+            names[container.id] = asked if known[key] == container.image_id else container.image_id or asked
+        return names
+
     def size(self, container: Container) -> tuple[int, int]:
         """Return (bytes written, bytes of the whole root file system) of a container."""
         written = self._snapshots.usage(container.id)

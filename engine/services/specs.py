@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +17,8 @@ from engine.containers.limits import Machine
 from engine.containers.model import Container, HostConfig
 from engine.containers.spec import SpecHost
 from engine.containers.spec_mounts import DEFAULT_SHM_SIZE
-from engine.errors import Conflict, Internal
-from engine.kernel import caps, cgroups, seccomp
+from engine.errors import Conflict, Internal, InvalidArgument
+from engine.kernel import caps, cgroups, seccomp, syscalls
 from engine.kernel.cgroups import Cgroups
 from engine.runtime import bundle
 from engine.storage.paths import Paths
@@ -66,6 +68,7 @@ class Specs:
         container that does not run.
         """
         container = self._with_links(container, starting=True)
+        _check_working_dir(container.config.working_dir, rootfs)
         asked = container.host_config
         names = spec.container_capabilities(container, self._capabilities)
         bpf, oci_filter = self._filter(container, names)
@@ -171,6 +174,26 @@ class Specs:
         if self._init is None and spec.wants_init(container):
             raise Internal("no init program on this machine (Debian: apt install catatonit)")
         return self._init or Path(_INITS[0])
+
+
+def _check_working_dir(path: str, rootfs: Path) -> None:
+    """Raise InvalidArgument, in Docker's words, where the working folder is something else; a missing one is made."""
+    if path in ("", "/"):
+        return
+    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        found = syscalls.openat2(root, path.lstrip("/"), os.O_PATH)
+    except NotADirectoryError:
+        raise InvalidArgument(f"Cannot mkdir: {path} is not a directory") from None
+    except OSError:
+        return
+    finally:
+        os.close(root)
+    try:
+        if not stat.S_ISDIR(os.fstat(found).st_mode):
+            raise InvalidArgument(f"Cannot mkdir: {path} is not a directory")
+    finally:
+        os.close(found)
 
 
 def look_at_machine(found: Cgroups, capabilities: Sequence[str], open_files: tuple[int, int] | None = None) -> Machine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -137,6 +137,9 @@ class FakeContainers:
         if not container.state.is_running:
             raise Conflict(f"Cannot kill container: {reference}: Container {container.id} is not running")
         self.calls.append(("kill", reference, signal))
+
+    def image_names(self, found: Iterable[Container]) -> dict[str, str]:
+        return {container.id: container.config.image for container in found}
 
     def with_link_names(self, container: Container) -> Container:
         return container

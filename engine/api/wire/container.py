@@ -186,13 +186,15 @@ def _endpoints(container: Container) -> tuple[Endpoint, ...]:
     return ()
 
 
-def render_row(container: Container, now_ns: int, *, size: tuple[int, int] | None = None) -> dict[str, Any]:
-    """Return ContainerSummary."""
+def render_row(
+    container: Container, now_ns: int, *, size: tuple[int, int] | None = None, image: str | None = None
+) -> dict[str, Any]:
+    """Return ContainerSummary; `image` where its reference means another image by now."""
     running = container.state.is_running
     found: dict[str, Any] = {
         "Id": container.id,
         "Names": [f"/{container.name}"],
-        "Image": container.config.image,
+        "Image": container.config.image if image is None else image,
         "ImageID": container.image_id,
         "Command": _command(container.argv),
         "Created": container.created_ns // 1_000_000_000,
