@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from io import FileIO
 
 from engine.api import layer_json as wire
 from engine.api.router import Call, Reply, Route
@@ -144,8 +145,14 @@ def _range(header: str, size: int) -> tuple[int, int] | None:
 
 def _content(fd: int, offset: int, size: int) -> Iterator[bytes]:
     """Yield bytes of a file; fewer where it shrank meanwhile. The descriptor is closed in the end."""
-    with os.fdopen(fd, "rb", buffering=0) as file:
-        file.seek(offset)
+    # Opened here, not in the generator: one that is dropped before its first step runs no `finally`.
+    file = os.fdopen(fd, "rb", buffering=0)
+    file.seek(offset)
+    return _pieces(file, size)
+
+
+def _pieces(file: FileIO, size: int) -> Iterator[bytes]:
+    with file:
         while size and (data := file.read(min(size, _CHUNK))):
             size -= len(data)
             yield data
