@@ -252,6 +252,15 @@ class CrunRuntime:
         found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
         return {name: bundle.get_pid(folder / name / "conmon.pid") for name in found}
 
+    def exec_process(self, container_id: str, exec_id: str) -> tuple[int, dict[str, Any]]:
+        """Return the pid of an exec session, and the process as it was asked for; 0 and {} for what is not told."""
+        folder = bundle.exec_folder(self._folders.bundles / container_id, exec_id)
+        try:
+            asked: dict[str, Any] = json.loads(bundle.get(folder / "process.json") or "{}")
+        except ValueError:
+            asked = {}
+        return bundle.get_pid(folder / "pid"), asked
+
     def attach(self, container_id: str, exec_id: str | None = None) -> Attachment:
         """Take hold of a running process's stdio."""
         return conmon.connect(self._folder(container_id, exec_id))

@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Protocol
+
+from pydantic import TypeAdapter, ValidationError
 
 from engine import faults
 from engine.clock import now_ns
@@ -29,6 +31,9 @@ _log = logging.getLogger(__name__)
 _KEEP_NS = 300 * 1_000_000_000
 _SETTLE_SECONDS = 10.0
 _OUTPUT_LIMIT = 4096
+_ASKED = "berthExec"
+"""In the process's own file, which runtimes read for what they know: the request, for an engine that comes after."""
+_CONFIG = TypeAdapter(ExecConfig)
 
 
 class ContainerLookup(Protocol):
@@ -56,6 +61,7 @@ class ExecRuntime(Protocol):
     def forget_exec(self, container_id: str, exec_id: str) -> None: ...
     def kill_exec(self, container_id: str, exec_id: str) -> None: ...
     def running_execs(self, container_id: str) -> Mapping[str, int]: ...
+    def exec_process(self, container_id: str, exec_id: str) -> tuple[int, dict[str, Any]]: ...
 
 
 class ExecWatcher(Protocol):
@@ -149,7 +155,7 @@ class Execs:
     def _run(self, container: Container, found: Exec, *, attach: bool) -> Attachment | None:
         config = found.config
         try:
-            process = self._build_process(container, config)
+            process = {**self._build_process(container, config), _ASKED: asdict(config)}
             done = self._runtime.exec_(
                 container.id,
                 found.id,
@@ -234,7 +240,8 @@ class Execs:
         """Find the execs that an earlier engine left, and see their ends; call it after the watcher has started."""
         for container in running:
             for exec_id, monitor in self._runtime.running_execs(container.id).items():
-                made = Exec(exec_id, container.id, ExecConfig(), started=True, running=True)
+                pid, process = self._runtime.exec_process(container.id, exec_id)
+                made = Exec(exec_id, container.id, _asked(process), started=True, running=True, pid=pid)
                 with self._lock:
                     self._execs.setdefault(exec_id, made)
                     self._ended[exec_id] = threading.Event()
@@ -268,6 +275,14 @@ class Execs:
 
 
 _EVERYWHERE = Scope(namespace="*", actor="engine")
+
+
+def _asked(process: Mapping[str, Any]) -> ExecConfig:
+    """Return what an exec of an earlier engine was asked for, as far as its process tells."""
+    try:
+        return _CONFIG.validate_python(process.get(_ASKED, {}))
+    except ValidationError:
+        return ExecConfig(cmd=tuple(process.get("args", ())), tty=bool(process.get("terminal")))
 
 
 def _check_running(container: Container) -> None:

@@ -190,3 +190,19 @@ def test_rotation_goes_on_after_a_crash(instance: Instance, docker: Docker) -> N
     numbers = [int(line.split()[1]) for line in docker.ok("logs", cid).splitlines()]
     assert numbers == list(range(numbers[0], 201))
     assert 20 < len(numbers) < 100
+
+
+def test_an_exec_that_went_on_tells_what_it_is_and_how_it_ended(instance: Instance, docker: Docker) -> None:
+    cid = docker.ok("run", "-d", docker.image, "sleep", "1000")
+    command = ["sh", "-c", "while [ ! -e /go ]; do sleep 0.05; done; exit 7"]
+    body = {"Cmd": command, "User": "root", "AttachStdout": True, "DetachKeys": "ctrl-x"}
+    made = docker.api("POST", f"/v1.50/containers/{cid}/exec", body)[1]["Id"]
+    docker.api("POST", f"/v1.50/exec/{made}/start", {"Detach": True})
+    before = docker.api("GET", f"/v1.50/exec/{made}/json")[1]
+    assert before["Pid"] > 0
+    _crash(instance)
+    assert docker.api("GET", f"/v1.50/exec/{made}/json")[1] == before
+    assert docker.inspect(cid)["ExecIDs"] == [made]
+    docker.ok("exec", cid, "touch", "/go")
+    ended = eventually(lambda: (now := docker.api("GET", f"/v1.50/exec/{made}/json")[1]) and not now["Running"] and now)
+    assert ended["ExitCode"] == 7
