@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from engine.errors import InvalidArgument, NotFound
 from engine.storage import archive
@@ -115,6 +117,24 @@ def test_links_and_dots_stay_within_the_root(tree: int) -> None:
             archive.stat_path(tree, path)
     with pytest.raises(InvalidArgument):
         archive.stat_path(tree, "/loop/x")
+
+
+STEPS = ("..", ".", "", "dir", "inner", "file", "link", "out", "loop", "pipe", "passwd", "etc", "root", "é", "a" * 300)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(steps=st.lists(st.sampled_from(STEPS), max_size=8), lead=st.sampled_from(("", "/", "//", "/../")))
+def test_no_path_leads_out_of_the_root(tree: int, tmp_path: Path, steps: list[str], lead: str) -> None:
+    path = lead + "/".join(steps)
+    for follow in (True, False):
+        try:
+            fd = archive.open_path(tree, path, follow=follow)
+        except (NotFound, InvalidArgument):
+            continue
+        try:
+            assert Path(os.readlink(f"/proc/self/fd/{fd}")).is_relative_to(tmp_path / "root")
+        finally:
+            os.close(fd)
 
 
 def test_stat_tells_gos_mode_bits_and_does_not_follow_the_last_link(tree: int) -> None:

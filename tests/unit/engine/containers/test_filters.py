@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.containers.filters import Lookups, compile_filters
 from engine.containers.model import Config, Container, Health, HostConfig, MountPoint, State, Status
@@ -91,3 +93,52 @@ def test_what_docker_refuses_is_refused_by_name(filters: Mapping[str, Sequence[s
 def test_a_name_that_is_no_regular_expression_is_taken_as_a_pattern() -> None:
     odd = replace(JOB, name="a+b")
     assert compile_filters({"name": ["*+b"]}, Lookups(lookup, descendants))(odd)
+
+
+VALUES = {
+    "id": (WEB.id[:8], JOB.id, "(", "[", "x"),
+    "name": ("web", "^job$", "(", "*", ""),
+    "status": ("running", "exited", "sideways"),
+    "exited": ("3", "0", "x", ""),
+    "health": ("healthy", "unhealthy", "none", "?"),
+    "before": ("web-1", "job"),
+    "since": ("web-1", "job"),
+    "ancestor": ("nginx:1", "base", ""),
+    "volume": ("data", "/data", "other"),
+    "network": ("front", "bridge", "x"),
+    "publish": ("8080", "8080-8081/tcp", "0", "99999", "a-b", "/"),
+    "expose": ("80", "80/udp", "-1"),
+    "is-task": ("true", "false"),
+}
+"""Values by filter, some of them refused."""
+ONE = st.sampled_from(sorted(VALUES)).flatmap(
+    lambda name: st.tuples(st.just(name), st.lists(st.sampled_from(VALUES[name]), min_size=1, max_size=3))
+)
+
+
+def chosen(filters: Mapping[str, Sequence[str]]) -> set[str] | None:
+    """Return the names that pass; None where the filters are refused."""
+    try:
+        return set(names(filters))
+    except InvalidArgument:
+        return None
+
+
+@given(one=ONE)
+def test_values_of_one_filter_are_alternatives(one: tuple[str, list[str]]) -> None:
+    name, values = one
+    apart = [chosen({name: [value]}) for value in values]
+    together = chosen({name: values})
+    if None in apart:
+        assert together is None
+    elif name not in ("before", "since"):  # of these, each must hold
+        assert together == set().union(*(found for found in apart if found is not None))
+
+
+@given(first=ONE, second=ONE)
+def test_filters_of_two_names_must_both_hold(first: tuple[str, list[str]], second: tuple[str, list[str]]) -> None:
+    if first[0] == second[0]:
+        return
+    apart = [chosen(dict([one])) for one in (first, second)]
+    together = chosen(dict([first, second]))
+    assert together == (None if None in apart else apart[0] & apart[1])  # type: ignore[operator]
