@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol, TypeVar
 
-from engine.api import streams
+from engine.api import codec, streams
 from engine.api.router import Call, Reply, Route
 from engine.api.wire import image as wire
-from engine.errors import BerthError, InvalidArgument, Unauthorized, Unavailable, Unsupported
+from engine.errors import BerthError, InvalidArgument, NotFound, Unauthorized, Unavailable, Unsupported
 from engine.images.changes import apply_changes
 from engine.images.history import Step
 from engine.images.manifest import Descriptor
@@ -118,13 +118,13 @@ class ImageRoutes:
 
     def inspect(self, call: Call) -> Reply:
         """GET /images/{name}/json."""
-        _refuse(call, "platform")
         view = self._images.view(call.scope, call.path["name"])
+        _check_platform(call, call.path["name"], view)
         return Reply.json(wire.render_inspect(view, self._images.lower(view.image), call.version))
 
     def history(self, call: Call) -> Reply:
         """GET /images/{name}/history."""
-        _refuse(call, "platform")
+        _check_platform(call, call.path["name"], self._images.view(call.scope, call.path["name"]))
         return Reply.json(wire.render_history(self._images.history(call.scope, call.path["name"])))
 
     def tag(self, call: Call) -> Reply:
@@ -145,7 +145,7 @@ class ImageRoutes:
 
     def load(self, call: Call) -> Reply:
         """POST /images/load; whatever is wrong with the archive is told in band, with status 200, as Docker does."""
-        platform = str(Platform.parse(call.text("platform")))
+        platform = str(_platform(call.text("platform")))
         steps = self._archives.load(call.scope, call.body, platform)
         if call.flag("quiet"):
             steps = (step for step in steps if step.aux)
@@ -153,19 +153,21 @@ class ImageRoutes:
 
     def save(self, call: Call) -> Reply:
         """GET /images/get and /images/{name}/get."""
-        _refuse(call, "platform")
         names = [call.path["name"]] if "name" in call.path else list(call.texts("names"))
         names = [part for name in names for part in name.split(",") if part]
         if not names:
             raise InvalidArgument("names: no image is named")
+        for name in names if call.text("platform") else ():
+            _check_platform(call, name, self._images.view(call.scope, name))
         return Reply.stream(self._archives.save(call.scope, names), _TAR)
 
     def push(self, call: Call) -> Reply:
         """POST /images/{name}/push: one tag, or all of the repository."""
-        _refuse(call, "platform")
         reference = Reference.parse(call.path["name"])
         if tag := call.text("tag"):
             reference = reference.with_tag(tag)
+        if call.text("platform"):
+            _check_platform(call, reference.familiar, self._images.view(call.scope, str(reference)))
         gone = threading.Event()
         call.on_gone(gone.set)
         return _progress(self._pushes.push(call.scope, reference, call.registry_auth(), gone))
@@ -242,6 +244,26 @@ def routes(images: Images, archives: Archives, pulls: Pulls, pushes: Pushes) -> 
         Route("DELETE", "/images/{name:.*}", handlers.remove),
         Route("GET", "/distribution/{name:.*}/json", handlers.distribution, since="1.30"),
     ]
+
+
+def _platform(text: str) -> Platform:
+    """Return the platform of a query: JSON of an OCI platform since API 1.48, `linux/arm64` before."""
+    if not text.startswith("{"):
+        return Platform.parse(text)
+    fields = codec.Fields(codec.parse_object(text.encode()), "platform")
+    parts = [fields.text(name) for name in ("os", "architecture", "variant")]
+    return Platform.parse("/".join(part for part in parts if part))
+
+
+def _check_platform(call: Call, name: str, view: wire.View) -> None:
+    """Refuse an image that is for another platform than the one asked for."""
+    if text := call.text("platform"):
+        wanted, own = _platform(text), view.image.platform
+        if not wanted.runs(own):
+            raise NotFound(
+                f"image with reference {name} was found but its platform ({own}) does not match "
+                f"the specified platform ({wanted})"
+            )
 
 
 def _refuse(call: Call, name: str) -> None:

@@ -246,3 +246,12 @@ def test_a_team_sees_only_its_own(routes: list[Route]) -> None:
     ask(routes, "POST", "/images/load", body=ARCHIVE, headers=team, surface=Surface.WEB)
     assert len(ask(routes, "GET", "/images/json", headers=team, surface=Surface.WEB).json) == 1
     assert len(ask(routes, "GET", "/images/json").json) == 1
+
+
+@pytest.mark.parametrize("path", ["/images/app:1/json", "/images/app:1/history", "/images/app:1/get"])
+def test_a_platform_must_be_the_images_own(routes: list[Route], path: str) -> None:
+    for text in ("linux/amd64", '{"os": "linux", "architecture": "amd64"}'):
+        assert ask(routes, "GET", f"{path}?platform={text}").status == 200
+    answer = ask(routes, "GET", f'{path}?platform={{"os": "linux", "architecture": "arm64"}}')
+    assert (answer.status, "its platform (linux/amd64) does not match" in answer.message) == (404, True)
+    assert ask(routes, "GET", f'{path}?platform={{"os": 5}}').status == 400
