@@ -21,6 +21,11 @@ HEADER_ACTOR = "Berth-Actor"
 HEADER_GRANTS = "Berth-Grants"
 HEADER_REQUEST_ID = "Berth-Request-Id"
 
+GRANT_NAMES = frozenset(
+    """binds privileged capabilities namespaces devices security sysctls cgroup-parent volume-drivers""".split()
+)
+"""What Berth-Grants can name besides `*` (all): each lets a caller ask one kind of thing of the host."""
+
 DEFAULT_NAMESPACE = "default"
 ALL_NAMESPACES = "*"
 

@@ -11,25 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
+from config.contract import GRANT_NAMES
 from engine.containers.model import Config, HostConfig, MountSpec
 from engine.errors import Forbidden
 from engine.values import Scope, Surface
 
 GRANT_ALL = "*"
-GRANTS = frozenset(
-    {
-        GRANT_ALL,
-        "binds",
-        "privileged",
-        "capabilities",
-        "namespaces",
-        "devices",
-        "security",
-        "sysctls",
-        "cgroup-parent",
-        "volume-drivers",
-    }
-)
+GRANTS = GRANT_NAMES | {GRANT_ALL}
 """The names in Berth-Grants; `*` is all of them."""
 
 _PLAIN_HOST = frozenset(

@@ -130,9 +130,7 @@ class Audit:
                 select(AUDIT.c.id).where(AUDIT.c.at_ms >= before_ms).order_by(AUDIT.c.id).limit(1)
             ).scalar()
             gone = AUDIT.c.id < kept if kept is not None else AUDIT.c.at_ms < before_ms
-            newest = connection.execute(
-                select(AUDIT.c.hash).where(gone).order_by(AUDIT.c.id.desc()).limit(1)
-            ).scalar()
+            newest = connection.execute(select(AUDIT.c.hash).where(gone).order_by(AUDIT.c.id.desc()).limit(1)).scalar()
             if newest is None:
                 return 0
             connection.execute(update(AUDIT_HEAD).values(anchor=newest))

@@ -17,7 +17,9 @@ from webui.gateway.api import hosts as hosts_api
 from webui.gateway.api import operations as operations_api
 from webui.gateway.api import session as session_api
 from webui.gateway.api import spec
+from webui.gateway.api import teams as teams_api
 from webui.gateway.api import tokens as tokens_api
+from webui.gateway.api import users as users_api
 from webui.gateway.auth import Authenticator
 from webui.models.database import Database, database_url
 from webui.realtime.sockets import Sockets
@@ -25,6 +27,9 @@ from webui.services.accounts import Accounts
 from webui.services.attempts import Attempts
 from webui.services.hosts import Hosts
 from webui.services.operations import Operations
+from webui.services.teams import Teams
+from webui.services.tokens import Tokens
+from webui.services.users import Users
 
 _LOG = logging.getLogger(__name__)
 DIST = Path(__file__).resolve().parent.parent / "static" / "dist"
@@ -41,6 +46,9 @@ class Parts:
     hosts: Hosts
     operations: Operations
     authenticator: Authenticator
+    teams: Teams
+    tokens: Tokens
+    users: Users
 
 
 def create_parts(settings: Settings) -> Parts:
@@ -60,6 +68,9 @@ def create_parts(settings: Settings) -> Parts:
         hosts=hosts,
         operations=operations,
         authenticator=Authenticator(accounts, settings.web_origin),
+        teams=Teams(database, accounts.changed),
+        tokens=Tokens(database, accounts.changed),
+        users=Users(database, accounts.changed),
     )
 
 
@@ -70,7 +81,9 @@ def create_app(parts: Parts, files: dict[str, pages.Page]) -> tuple[Flask, Socke
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for blueprint in (
         session_api.blueprint(parts.accounts, parts.authenticator),
-        tokens_api.blueprint(parts.accounts),
+        tokens_api.blueprint(parts.tokens),
+        teams_api.blueprint(parts.teams, parts.accounts, parts.hosts, parts.authenticator),
+        users_api.blueprint(parts.users, parts.accounts),
         hosts_api.blueprint(parts.hosts),
         operations_api.blueprint(parts.operations, parts.hosts),
         spec.blueprint(),

@@ -6,6 +6,7 @@ Order of a request: who is asking, same origin (unsafe methods with a cookie), t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from flask import Flask, Response, g, request
 
@@ -22,11 +23,31 @@ ENDPOINT_RULES: Mapping[str, Verb] = {
     "session.create_session": Verb.PUBLIC,
     "session.delete_session": Verb.PUBLIC,
     "session.create_admin": Verb.PUBLIC,
-    "session.list_sessions": Verb.SELF,
-    "session.end_session": Verb.SELF,
-    "tokens.list_tokens": Verb.SELF,
-    "tokens.create_token": Verb.SELF,
-    "tokens.delete_token": Verb.SELF,
+    "session.list_sessions": Verb.CREDENTIALS,
+    "session.end_session": Verb.CREDENTIALS,
+    "tokens.list_tokens": Verb.CREDENTIALS,
+    "tokens.create_token": Verb.CREDENTIALS,
+    "tokens.delete_token": Verb.CREDENTIALS,
+    "tokens.list_team_tokens": Verb.MANAGE,
+    "tokens.create_team_token": Verb.MANAGE,
+    "tokens.delete_team_token": Verb.MANAGE,
+    "teams.list_teams": Verb.SELF,
+    "teams.create_team": Verb.ADMIN,
+    "teams.get_team": Verb.VIEW,
+    "teams.rename_team": Verb.MANAGE,
+    "teams.archive_team": Verb.ADMIN,
+    "teams.restore_team": Verb.ADMIN,
+    "teams.list_members": Verb.VIEW,
+    "teams.add_member": Verb.MANAGE,
+    "teams.put_member": Verb.MANAGE,
+    "teams.remove_member": Verb.MANAGE,
+    "teams.set_grants": Verb.ADMIN,
+    "teams.preview_grants": Verb.ADMIN,
+    "teams.explain_access": Verb.MANAGE,
+    "teams.connect": Verb.VIEW,
+    "users.list_users": Verb.ADMIN,
+    "users.create_user": Verb.ADMIN,
+    "users.change_user": Verb.ADMIN,
     "hosts.list_hosts": Verb.SELF,
     "operations.list_operations": Verb.VIEW,
     "operations.get_operation": Verb.VIEW,
@@ -48,6 +69,11 @@ def actor() -> Actor:
     return found
 
 
+def note(target: str = "", **detail: Any) -> None:
+    """Add to the present request's audit record: what it is about, and the difference it makes (no secrets)."""
+    g.audit_target, g.audit_detail = target or g.get("audit_target", ""), {**g.get("audit_detail", {}), **detail}
+
+
 def install(app: Flask, authenticator: Authenticator, audit: Audit) -> None:
     """Put the gate before every endpoint of `app`."""
 
@@ -58,7 +84,8 @@ def install(app: Flask, authenticator: Authenticator, audit: Audit) -> None:
             return  # 404, which tells nobody anything
         verb = ENDPOINT_RULES[request.endpoint]
         g.actor = authenticator.actor(_header)
-        g.team = team_of(g.actor, request.headers.get("Berth-Team", "")) if g.actor else ""
+        named = (request.view_args or {}).get("team") or request.headers.get("Berth-Team", "")
+        g.team = team_of(g.actor, str(named)) if g.actor else ""
         try:
             _check(authenticator, verb)
         except WebError as error:
@@ -69,7 +96,7 @@ def install(app: Flask, authenticator: Authenticator, audit: Audit) -> None:
     @app.after_request
     def finish(response: Response) -> Response:
         if g.get("audit_id"):
-            audit.finish(g.audit_id, response.status_code)
+            audit.finish(g.audit_id, response.status_code, g.get("audit_detail"), g.get("audit_target", ""))
         return response
 
 
@@ -94,7 +121,8 @@ def _record(audit: Audit, verb: Verb, *, allowed: bool, status: int | None) -> N
     if request.method in SAFE_METHODS:
         return
     address = request.remote_addr or ""
-    entry = Entry(g.actor, verb, request.method, request.path, address, g.request_id, namespace=g.team)
+    action = (request.endpoint or "").replace("_", "-")
+    entry = Entry(g.actor, verb, request.method, request.path, address, g.request_id, namespace=g.team, action=action)
     g.audit_id = audit.record(entry, allowed=allowed, status=status)
     if not allowed:
         g.audit_id = None

@@ -220,7 +220,7 @@ def _compile(rules: Sequence[Rule]) -> Mapping[str, list[tuple[re.Pattern[str], 
     """Rules by method, fixed paths before `{id}` before `{name}`, so that the order of the table doesn't matter."""
     table: dict[str, list[tuple[re.Pattern[str], Rule]]] = {}
     for rule in sorted(rules, key=lambda r: (r.path.count("{name}"), r.path.count("{"))):
-        pattern = re.escape(rule.path).replace(r"\{id\}", "[^/]+").replace(r"\{name\}", ".+")
+        pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(rule.path).replace(r"\{name\}", ".+"))
         table.setdefault(rule.method, []).append((re.compile(pattern), rule))
     return table
 

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from config.contract import DEFAULT_NAMESPACE
 from webui import secrets
 from webui.access import Actor, Role
 from webui.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from webui.models.database import Database
-from webui.models.tables import MEMBERSHIPS, SESSIONS, SETUP, TEAMS, TOKENS, USERS
+from webui.models.tables import MEMBERSHIPS, SESSIONS, SETUP, TEAMS, USERS
+from webui.services import tokens
 from webui.services.attempts import Attempts
 from webui.times import now_ms
 
@@ -25,7 +26,6 @@ _DAY_MS = 86_400_000
 SESSION_MS = 30 * _DAY_MS
 _IDLE_MS = 7 * _DAY_MS
 _SEEN_EVERY_MS = 60_000
-_MAX_TOKEN_DAYS = 366
 _WRONG = "wrong name or password"
 _MIN_PASSWORD, _MAX_PASSWORD = 10, 512
 
@@ -110,7 +110,7 @@ class Accounts:
             connection.execute(delete(MEMBERSHIPS).where(*both))
             if role is not None:
                 connection.execute(insert(MEMBERSHIPS), {"user_id": user_id, "team_id": team_id, "role": role.label})
-        self._changed()
+        self.changed()
 
     def sign_in(self, name: str, password: str, client: Client) -> str:
         """Check the password and return the user's id; Unauthenticated with one text for every reason, or TooMany."""
@@ -144,7 +144,7 @@ class Accounts:
                 connection.execute(delete(SESSIONS).where(SESSIONS.c.id == replaces))
             connection.execute(insert(SESSIONS), row)
         if replaces:
-            self._changed()
+            self.changed()
         return secret
 
     def by_session(self, secret: str) -> Actor | None:
@@ -163,34 +163,26 @@ class Accounts:
         return actor and replace(actor, via="cookie", credential=row.id)
 
     def by_token(self, secret: str) -> Actor | None:
-        """Return who a personal token stands for, or None."""
-        now = now_ms()
-        row = self._db.one(
-            select(TOKENS.c.id, TOKENS.c.user_id, TOKENS.c.last_used_ms).where(
-                TOKENS.c.secret_hash == secrets.digest(secret), TOKENS.c.expires_ms > now
-            )
-        )
-        if row is None:
-            return None
-        if (row.last_used_ms or 0) < now - _SEEN_EVERY_MS:
-            self._db.write(update(TOKENS).where(TOKENS.c.id == row.id).values(last_used_ms=now))
-        actor = self.actors([row.user_id]).get(row.user_id)
-        return actor and replace(actor, via="token", credential=row.id)
+        """Return who a token stands for (a user, or a team), narrowed to its scope; or None."""
+        row = tokens.find(self._db, secret)
+        return self._of_tokens([row]).get(row.id) if row else None
 
     def actors(self, user_ids: list[str]) -> dict[str, Actor]:
-        """Return the users who exist and aren't disabled, with their roles, by id."""
+        """Return the users who exist and aren't disabled, with what they are in their teams, by id."""
+        if not user_ids:
+            return {}
         rows = self._db.read(
-            select(USERS.c.id, USERS.c.name, USERS.c.admin, TEAMS.c.name.label("team"), MEMBERSHIPS.c.role)
+            select(USERS.c.id, USERS.c.name, USERS.c.admin, TEAMS.c.name.label("team"), MEMBERSHIPS.c.role,
+                   MEMBERSHIPS.c.rights, TEAMS.c.grants, TEAMS.c.archived_ms)
             .outerjoin_from(USERS, MEMBERSHIPS, MEMBERSHIPS.c.user_id == USERS.c.id)
             .outerjoin(TEAMS, TEAMS.c.id == MEMBERSHIPS.c.team_id)
             .where(USERS.c.id.in_(user_ids), USERS.c.disabled.is_(False))
             .order_by(MEMBERSHIPS.c.team_id)
-        )
+        )  # fmt: skip
         found: dict[str, Actor] = {}
         for row in rows:
             known = found.get(row.id) or Actor(row.id, row.name, row.admin)
-            roles = {**known.roles, row.team: Role[row.role.upper()]} if row.team else known.roles
-            found[row.id] = replace(known, roles=roles)
+            found[row.id] = tokens.in_team(known, row, row.rights) if row.team else known
         return found
 
     def alive(self, session_ids: list[str]) -> dict[str, str]:
@@ -215,63 +207,32 @@ class Accounts:
         owned = (SESSIONS.c.id == session_id, SESSIONS.c.user_id == user_id)
         if not self._db.write(delete(SESSIONS).where(*owned)):
             raise NotFound("no such session")
-        self._changed()
-
-    def tokens(self, user_id: str) -> list[Any]:
-        """Return the user's tokens (never their secrets), newest first."""
-        return self._db.read(select(TOKENS).where(TOKENS.c.user_id == user_id).order_by(TOKENS.c.created_ms.desc()))
-
-    def create_token(self, user_id: str, name: str, expires_days: int) -> tuple[str, Any]:
-        """Make a personal token; return its secret (the only time) and its row."""
-        if not name.strip() or len(name) > 64:
-            raise Invalid("a token needs a name of 1 to 64 characters", field="name")
-        if not 1 <= expires_days <= _MAX_TOKEN_DAYS:
-            raise Invalid(f"a token lives 1 to {_MAX_TOKEN_DAYS} days", field="expires_days")
-        secret, now = secrets.TOKEN_PREFIX + secrets.new_secret(), now_ms()
-        row = {
-            "id": secrets.new_id(),
-            "secret_hash": secrets.digest(secret),
-            "user_id": user_id,
-            "name": name.strip(),
-            "created_ms": now,
-            "expires_ms": now + expires_days * _DAY_MS,
-            "last_used_ms": None,
-        }
-        with self._db.begin() as connection:
-            count = connection.execute(select(func.count()).where(TOKENS.c.user_id == user_id)).scalar_one()
-            if count >= 100:
-                raise Conflict("100 tokens are the most a user can have; remove one first")
-            connection.execute(insert(TOKENS), row)
-        return secret, self._db.one(select(TOKENS).where(TOKENS.c.id == row["id"]))
-
-    def remove_token(self, user_id: str, token_id: str) -> None:
-        """Remove a token of this user, or raise NotFound."""
-        if not self._db.write(delete(TOKENS).where(TOKENS.c.id == token_id, TOKENS.c.user_id == user_id)):
-            raise NotFound("no such token")
-        self._changed()
+        self.changed()
 
     def refresh(self, known: list[Actor]) -> dict[tuple[str, str], Actor]:
         """Return these actors as they are now, by (via, credential); whose session or token is gone is not in it."""
         sessions = self.alive([a.credential for a in known if a.via == "cookie"])
-        tokens = self._alive_tokens([a.credential for a in known if a.via == "token"])
-        users = self.actors(sorted({*sessions.values(), *tokens.values()}))
-        found = {("cookie", key): user_id for key, user_id in sessions.items()}
-        found |= {("token", key): user_id for key, user_id in tokens.items()}
-        return {
-            (via, key): replace(users[user_id], via=via, credential=key)
-            for (via, key), user_id in found.items()
+        users = self.actors(sorted(set(sessions.values())))
+        found = {
+            ("cookie", key): replace(users[user_id], via="cookie", credential=key)
+            for key, user_id in sessions.items()
             if user_id in users
         }
+        rows = tokens.alive(self._db, [a.credential for a in known if a.via == "token"])
+        return found | {("token", key): actor for key, actor in self._of_tokens(rows).items()}
 
-    def _alive_tokens(self, token_ids: list[str]) -> dict[str, str]:
-        if not token_ids:
-            return {}
-        rows = self._db.read(
-            select(TOKENS.c.id, TOKENS.c.user_id).where(TOKENS.c.id.in_(token_ids), TOKENS.c.expires_ms > now_ms())
-        )
-        return {row.id: row.user_id for row in rows}
+    def _of_tokens(self, rows: list[Any]) -> dict[str, Actor]:
+        """Return for whom each of these (living) tokens stands, by the token's id."""
+        users = self.actors(sorted({row.user_id for row in rows if row.user_id}))
+        found = {}
+        for row in rows:
+            actor = tokens.team_actor(row) if row.user_id is None else users.get(row.user_id)
+            if actor:
+                found[row.id] = replace(actor, via="token", credential=row.id, scope=tokens.scope_of(row))
+        return found
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Tell the listeners that a right may have been taken away."""
         for listener in self._listeners:
             listener()
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select
 
 from config.contract import DEFAULT_NAMESPACE, WEB_SOCKET
 from config.settings import Settings
-from webui.access import Actor, Resource, Role
+from webui.access import Actor, Resource, Role, Verb, can
 from webui.client.engine import Caller, Engine
 from webui.errors import NotFound, WebError
 from webui.models.database import Database
@@ -75,7 +75,7 @@ class Hosts:
 
     def resource(self, host_id: str, team: str) -> Resource:
         """Return what `access.can` needs to know about something of a team on a host."""
-        return Resource(team=team, isolated=self.get(host_id).isolated)
+        return Resource(team=team, isolated=self.get(host_id).isolated, host=host_id)
 
     def engine(self, host_id: str, actor: Actor, team: str) -> Engine:
         """Return a client of the host's engine that speaks for this user in this team."""
@@ -116,8 +116,12 @@ class Hosts:
 
 
 def caller(actor: Actor, team: str) -> Caller:
-    """Return whom the engine hears of: an administrator may ask anything of the host, others a plain container."""
-    return Caller(team, actor.name, GRANTS_ALL if actor.admin else "")
+    """Return whom the engine hears of, and what they may ask of the host: an administrator anything (a token only if
+    it is for that), a deployer what the team was given, others a plain container."""
+    if can(actor, Verb.ADMIN):
+        return Caller(team, actor.name, GRANTS_ALL)
+    deployer = actor.roles.get(team, Role.VIEWER) >= Role.DEPLOYER and team not in actor.archived
+    return Caller(team, actor.name, ",".join(sorted(actor.grants.get(team, ()))) if deployer else "")
 
 
 def team_of(actor: Actor, wanted: str = "") -> str:
@@ -127,6 +131,8 @@ def team_of(actor: Actor, wanted: str = "") -> str:
     """
     if wanted:
         return wanted
+    if actor.scope.teams:
+        return min(actor.scope.teams)
     if DEFAULT_NAMESPACE in actor.roles or actor.admin or not actor.roles:
         return DEFAULT_NAMESPACE
     return min(actor.roles)

@@ -21,7 +21,7 @@ class Failure(BaseModel):
 
 
 class Membership(BaseModel):
-    """A user's role in a team."""
+    """A user's role in a team: `name` is what `Berth-Team` takes."""
 
     name: str
     role: Literal["viewer", "operator", "deployer", "owner"]
@@ -72,24 +72,6 @@ class Sessions(BaseModel):
     """A list of sessions."""
 
     sessions: list[SessionInfo]
-
-
-class NewToken(Input):
-    """A personal token to make."""
-
-    name: Annotated[str, Field(max_length=64)]
-    expires_days: int = 30
-
-
-class Token(BaseModel):
-    """A personal token; `secret` is there once, when it was made."""
-
-    id: str
-    name: str
-    created: str
-    expires: str
-    last_used: str | None
-    secret: str | None = None
 
 
 class HostInfo(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -15,6 +16,7 @@ from webui.models.database import Database, migrate
 from webui.models.tables import SESSIONS, SETUP, TOKENS, USERS
 from webui.services.accounts import Accounts, Client
 from webui.services.attempts import Attempts
+from webui.services.tokens import Tokens
 
 HERE = Client("127.0.0.1", "test")
 GOOD = "correct horse"
@@ -78,11 +80,15 @@ def test_of_many_who_set_up_at_once_one_wins(accounts: Accounts, database: Datab
     assert len(database.read(select(USERS.c.id))) == 1
 
 
+def token_of(accounts: Accounts, database: Database, user: str) -> tuple[str, Any]:
+    return Tokens(database, accounts.changed).create(accounts.actors([user])[user], "ci", 30, {})
+
+
 def test_no_secret_is_stored(accounts: Accounts, database: Database) -> None:
     token = accounts.new_setup_token()
     user = accounts.setup(token, "root", GOOD)
     session = accounts.open_session(user, HERE)
-    personal, _ = accounts.create_token(user, "ci", 30)
+    personal, _ = token_of(accounts, database, user)
     stored = repr([database.read(select(table)) for table in (SETUP, SESSIONS, TOKENS, USERS)])
     assert all(secret not in stored for secret in (token, session, personal, GOOD))
     assert "$argon2id$" in stored
@@ -114,7 +120,7 @@ def test_guessing_is_slowed_down(accounts: Accounts) -> None:
 
 def test_a_disabled_user_is_nobody_at_once(accounts: Accounts, database: Database) -> None:
     user = admin(accounts)
-    session, (token, _) = accounts.open_session(user, HERE), accounts.create_token(user, "ci", 1)
+    session, (token, _) = accounts.open_session(user, HERE), token_of(accounts, database, user)
     database.write(update(USERS).values(disabled=True))
     assert accounts.by_session(session) is None
     assert accounts.by_token(token) is None
@@ -151,24 +157,6 @@ def test_a_session_is_ended_by_its_user_only(accounts: Accounts) -> None:
     assert accounts.by_session(secret)
     accounts.end_session(user, session_id)
     assert accounts.by_session(secret) is None
-
-
-def test_a_token_is_its_users_and_expires(accounts: Accounts, database: Database) -> None:
-    user, other = admin(accounts), accounts.create_user("bob", GOOD)
-    secret, row = accounts.create_token(user, "ci", 30)
-    actor = accounts.by_token(secret)
-    assert actor
-    assert (actor.name, actor.via, actor.credential) == ("root", "token", row.id)
-    with pytest.raises(NotFound):
-        accounts.remove_token(other, row.id)
-    database.write(update(TOKENS).values(expires_ms=0))
-    assert accounts.by_token(secret) is None
-
-
-@pytest.mark.parametrize("days", [0, -1, 367])
-def test_a_token_must_expire(accounts: Accounts, days: int) -> None:
-    with pytest.raises(Invalid):
-        accounts.create_token(admin(accounts), "ci", days)
 
 
 def test_taking_a_role_away_is_told_and_seen(accounts: Accounts) -> None:
