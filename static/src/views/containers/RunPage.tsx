@@ -1,20 +1,24 @@
 /** Run a container: the form, the equivalent command beside it, the pull of a missing image on the way. */
-import { Alert, Autocomplete, Button, NativeSelect, SimpleGrid, Switch, TextInput } from "@mantine/core";
+import { Alert, Autocomplete, Button, NativeSelect, SimpleGrid, Skeleton, Switch, TextInput } from "@mantine/core";
 import { type FormEvent, type ReactNode, useMemo, useState } from "react";
 import { tagsOf } from "../../core/docker";
 import { t } from "../../core/i18n";
 import { isLocal } from "../../core/imageRef";
-import { images, operations } from "../../core/live";
+import { containers, images, operations } from "../../core/live";
+import { may } from "../../core/rights";
 import { go, usePlace } from "../../core/router";
 import { useRow, useRows } from "../../core/store";
-import { CopyButton } from "../../ui/copy";
 import { IconPlay } from "../../ui/icons";
 import { PullProgress } from "../operations/PullProgress";
 import { cancelOperation } from "../../core/operations";
+import { bodyOver, differences, freePort } from "./fromInspect";
+import { Plan } from "./Plan";
+import { Preview } from "./Preview";
 import { EnvRows, PortRows, VolumeRows } from "./RunRows";
-import { dockerRun, EMPTY, type Problems, problemsOf, type Restart, type RunSpec } from "./runSpec";
+import { EMPTY, type Problems, problemsOf, type Restart, type RunSpec } from "./runSpec";
 import { useImageHints } from "./useImageHints";
 import { useRun } from "./useRun";
+import { type Template, useTemplate } from "./useTemplate";
 import "./run.css";
 
 const RESTARTS: readonly Restart[] = ["no", "always", "unless-stopped", "on-failure"];
@@ -22,10 +26,21 @@ export type Errors = Record<string, string | undefined>;
 export type Change = (changes: Partial<RunSpec>) => void;
 
 export function RunPage() {
-  const asked = usePlace().query.get("image") ?? "";
-  const [spec, setSpec] = useState<RunSpec>({ ...EMPTY, image: asked });
+  const { query } = usePlace();
+  const [edit, from] = [query.get("edit") ?? "", query.get("from") ?? ""];
+  const { template, error } = useTemplate(edit || from);
+  if (!may("deploy")) return <div className="page"><div className="panel empty" data-testid="no-right"><h2>{t("right.none")}</h2><p>{t("right.none.lead")}</p></div></div>;
+  if (error) return <div className="page"><Alert color="red" title={error} /></div>;
+  if ((edit || from) && !template) return <div className="page"><Skeleton height={28} width={320} aria-label={t("loading")} /><Skeleton height={300} /></div>;
+  const asked = query.get("image") ?? "";
+  const first: RunSpec = !template ? { ...EMPTY, image: asked } : edit ? template.spec : { ...template.spec, name: "", ports: template.spec.ports.map((row) => ({ ...row, host: "" })) };
+  return <Form key={`${edit}|${from}|${asked}`} first={first} asked={asked} old={edit ? template : null} />;
+}
+
+function Form({ first, asked, old }: { first: RunSpec; asked: string; old: Template | null }) {
+  const [spec, setSpec] = useState<RunSpec>(first);
   const [tried, setTried] = useState(false);
-  const run = useRun();
+  const run = useRun(old);
   const local = useRows(images);
   const suggestions = useMemo(() => [...new Set(local.flatMap(tagsOf))].sort(), [local]);
   const problems = useMemo(() => problemsOf(spec), [spec]);
@@ -37,38 +52,47 @@ export function RunPage() {
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setTried(true);
-    const first = Object.keys(problems)[0];
-    if (first) return document.querySelector<HTMLElement>(`[name="${first}"]`)?.focus();
+    const bad = Object.keys(problems)[0];
+    if (bad) return document.querySelector<HTMLElement>(`[name="${bad}"]`)?.focus();
     const id = await run.start(spec);
     if (id) go(`/containers/${id.slice(0, 12)}/logs`);
   };
+  const title = old ? t("edit.title", { name: first.name }) : t("run.title");
   return (
     <form className="page run-page" onSubmit={(event) => void submit(event)} noValidate data-testid="run-form">
-      <div className="page-head"><h1>{t("run.title")}</h1></div>
+      <div className="page-head"><h1>{title}</h1></div>
       <div className="run-columns">
         <div className="run-fields">
-          {run.failure && !run.failure.field && <Alert color="red" role="alert" title={t("run.failed")} data-testid="run-error">{run.failure.message}</Alert>}
+          {run.failure && !run.failure.field && <Alert color="red" role="alert" title={old ? t("edit.failed") : t("run.failed")} data-testid="run-error">{run.failure.message}</Alert>}
           <Section title={t("run.what")}>
             <Autocomplete
               label={t("run.image")} name="image" placeholder="nginx:1.27" value={spec.image} onChange={(image) => change({ image })} data={suggestions} limit={12}
               error={errors.image} description={spec.image && !problems.image && !isLocal(spec.image, local) ? t("run.image.pulled") : undefined}
-              required spellCheck={false} autoFocus={!asked} data-testid="run-image" comboboxProps={{ shadow: "md" }}
+              required spellCheck={false} autoFocus={!asked && !first.image} data-testid="run-image" comboboxProps={{ shadow: "md" }}
             />
             <SimpleGrid cols={{ base: 1, sm: 2 }}>
-              <TextInput label={t("run.name")} name="name" placeholder={t("run.name.hint")} value={spec.name} onChange={(e) => change({ name: e.currentTarget.value })} error={errors.name} spellCheck={false} data-testid="run-name" />
+              <TextInput label={t("run.name")} name="name" placeholder={t("run.name.hint")} value={spec.name} onChange={(e) => change({ name: e.currentTarget.value })} error={errors.name} disabled={old !== null} spellCheck={false} data-testid="run-name" />
               <TextInput label={t("run.command")} name="command" placeholder={t("run.command.hint")} value={spec.command} onChange={(e) => change({ command: e.currentTarget.value })} error={errors.command} spellCheck={false} className="mono-input" data-testid="run-command" />
             </SimpleGrid>
           </Section>
           <PortRows spec={spec} change={change} errors={errors} />
           <EnvRows spec={spec} change={change} errors={errors} />
           <VolumeRows spec={spec} change={change} errors={errors} />
+          <HostPathWarning spec={spec} />
           <Limits spec={spec} change={change} errors={errors} />
           <More spec={spec} change={change} errors={errors} />
         </div>
-        <Preview spec={spec} change={change} run={run} />
+        <Side spec={spec} change={change} run={run} old={old} before={first} />
       </div>
     </form>
   );
+}
+
+/** Told before it is refused: host paths are for administrators, or for teams that were granted them. */
+function HostPathWarning({ spec }: { spec: RunSpec }) {
+  const paths = spec.volumes.map((row) => row.source).filter((source) => source.startsWith("/"));
+  if (!paths.length || may("admin")) return null;
+  return <Alert color="yellow" py={8} title={t("run.policy.host", { paths: paths.join(", ") })} data-testid="run-policy">{t("run.policy.host.lead")}</Alert>;
 }
 
 export function Section({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }) {
@@ -79,6 +103,11 @@ export function Section({ title, aside, children }: { title: string; aside?: Rea
       {children}
     </fieldset>
   );
+}
+
+/** Host ports that containers of this team publish. */
+function takenPorts(): Set<number> {
+  return new Set(containers.all().flatMap((row) => (row.Ports ?? []).map((port) => port.PublicPort ?? 0)));
 }
 
 function Limits({ spec, change, errors }: { spec: RunSpec; change: Change; errors: Errors }) {
@@ -117,6 +146,7 @@ function More({ spec, change, errors }: { spec: RunSpec; change: Change; errors:
 /** What the image itself says it listens on and keeps data in: one click takes it over. Last, so that nothing moves when it comes. */
 function Hints({ spec, change }: { spec: RunSpec; change: Change }) {
   const hints = useImageHints(spec.image);
+  const taken = takenPorts();
   const ports = hints.ports.filter((one) => !spec.ports.some((row) => row.container === one.port && row.protocol === one.protocol));
   const volumes = hints.volumes.filter((target) => !spec.volumes.some((row) => row.target === target));
   if (!ports.length && !volumes.length) return null;
@@ -124,7 +154,7 @@ function Hints({ spec, change }: { spec: RunSpec; change: Change }) {
     <div className="run-hints">
       <span className="dim">{t("run.hints")}</span>
       {ports.map((one) => (
-        <Button key={`${one.port}/${one.protocol}`} size="compact-xs" variant="light" onClick={() => change({ ports: [...spec.ports.filter((row) => row.container), { host: one.port, container: one.port, protocol: one.protocol }] })}>
+        <Button key={`${one.port}/${one.protocol}`} size="compact-xs" variant="light" onClick={() => change({ ports: [...spec.ports.filter((row) => row.container), { host: String(freePort(Number(one.port), taken) || ""), container: one.port, protocol: one.protocol }] })}>
           {t("run.hint.port", { port: `${one.port}/${one.protocol}` })}
         </Button>
       ))}
@@ -137,24 +167,21 @@ function Hints({ spec, change }: { spec: RunSpec; change: Change }) {
   );
 }
 
-function Preview({ spec, change, run }: { spec: RunSpec; change: Change; run: ReturnType<typeof useRun> }) {
-  const command = dockerRun(spec);
+function Side({ spec, change, run, old, before }: { spec: RunSpec; change: Change; run: ReturnType<typeof useRun>; old: Template | null; before: RunSpec }) {
   const operation = useRow(operations, run.operation ?? "");
+  const body = useMemo(() => (old ? bodyOver(old.of, spec, old.image) : undefined), [old, spec]);
+  const label = run.step === "pull" ? t("run.pulling") : old ? t("edit.submit") : t("run.submit");
   return (
     <aside className="run-side">
-      <div className="panel run-preview">
-        <div className="run-section-head"><h2>{t("run.preview")}</h2><CopyButton text={command} /></div>
-        <pre data-testid="run-preview" tabIndex={0} aria-label={t("run.preview")}>{command}</pre>
-      </div>
+      {old && <Plan of={old.of} before={before} after={spec} />}
+      <Preview spec={spec} body={body} onSpec={(found) => change(old ? { ...found, name: spec.name } : found)} />
       {operation && run.step === "pull" && (
         <div className="panel run-pull">
           <PullProgress operation={operation} />
           <Button size="compact-sm" variant="default" onClick={() => void cancelOperation(operation.id)}>{t("cancel")}</Button>
         </div>
       )}
-      <Button type="submit" size="md" leftSection={<IconPlay size={17} />} loading={run.step !== null && run.step !== "pull"} disabled={run.step === "pull"} data-testid="run-submit">
-        {run.step === "pull" ? t("run.pulling") : t("run.submit")}
-      </Button>
+      <Button type="submit" size="md" leftSection={<IconPlay size={17} />} loading={run.step !== null && run.step !== "pull"} disabled={run.step === "pull" || (old !== null && differences(before, spec).length === 0)} data-testid="run-submit">{label}</Button>
       <Hints spec={spec} change={change} />
     </aside>
   );

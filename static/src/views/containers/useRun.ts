@@ -6,7 +6,10 @@ import { imagePath } from "../../core/imageRef";
 import { HOST } from "../../core/live";
 import { settled, startPull } from "../../core/operations";
 import { wordsOf } from "../../ui/toast";
+import { bodyOver } from "./fromInspect";
+import { recreate } from "./recreate";
 import { createBody, fieldOf, type RunSpec } from "./runSpec";
+import type { Template } from "./useTemplate";
 
 export type Step = "look" | "pull" | "create" | "start";
 export interface Failure {
@@ -14,7 +17,7 @@ export interface Failure {
   message: string;
 }
 
-export function useRun() {
+export function useRun(old: Template | null = null) {
   const [step, setStep] = useState<Step | null>(null);
   const [operation, setOperation] = useState<string | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
@@ -33,6 +36,7 @@ export function useRun() {
       if (end.state === "cancelled") throw new ApiError(0, t("operation.cancelled"), "image");
     }
     setStep("create");
+    if (old) return recreate(old.of.Id, spec.name, bodyOver(old.of, spec, old.image), old.of.State.Status === "running", (stage) => setStep(stage === "start" ? "start" : "create"));
     if (leftOver.current) {
       await api.remove(`/containers/${leftOver.current}`, { force: 1, v: 1 }).catch(() => undefined);
       leftOver.current = null;
