@@ -23,7 +23,8 @@ services:
   client:
     image: {image}
     depends_on: [web]
-    command: sh -c "until wget -q -O - http://web/; do sleep 0.1; done; exec sleep 300"
+    links: ["web:shop"]
+    command: sh -c "until wget -q -O - http://shop/; do sleep 0.1; done; exec sleep 300"
     networks: [front]
 networks:
   front:
@@ -59,7 +60,7 @@ def test_a_stack_goes_up_is_scaled_tells_its_logs_and_goes_down(docker: Docker, 
     compose("up", "-d")
     web, client = compose("ps", "-q", "web").strip(), compose("ps", "-q", "client").strip()
     assert docker.inspect(web)["State"]["Running"]
-    eventually(lambda: "hello from the stack" in compose("logs", "client"), 20, "the name `web` resolves")
+    eventually(lambda: "hello from the stack" in compose("logs", "client"), 20, "the link `shop` resolves")
     port = int(compose("port", "web", "80").rpartition(":")[2])
     assert docker.fetch(port).strip() == "hello from the stack"
     assert docker.ok("exec", web, "sh", "-c", "echo $KIND") == "web"
@@ -72,6 +73,14 @@ def test_a_stack_goes_up_is_scaled_tells_its_logs_and_goes_down(docker: Docker, 
     assert compose("ps", "-q", "client").split() == [client]
     assert compose("ps", "-q", "web").strip() == web
     compose("restart", "-t", "0", "client")
+    table = compose("ps")
+    assert table.count(" Up ") == 2
+    assert f"127.0.0.1:{port}->80/tcp" in table
+    assert compose("exec", "-T", "web", "sh", "-c", "echo kept > /data/note; echo $KIND").strip() == "web"
+    compose("down", "-t", "0")
+    compose("up", "-d", "web")
+    web = compose("ps", "-q", "web").strip()
+    assert docker.ok("exec", web, "cat", "/data/note") == "kept"
     compose("down", "-v", "-t", "0")
     for kind, name in (("container", web), ("volume", volume), ("network", network)):
         assert docker(kind, "inspect", name).code != 0
