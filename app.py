@@ -1,4 +1,4 @@
-"""Berth's one entry point: `python app.py up | engine | web | settings | version`.
+"""Berth's one entry point: `python app.py up | engine | web | audit | settings | version`.
 
 `up` is a small supervisor: it starts the engine and the web tier as child processes, passes their output through and
 stops both when it is told to stop. It restarts neither: when one ends, it says so and ends too. Containers belong to
@@ -31,6 +31,7 @@ USAGE = """usage: app.py COMMAND
   up         start the engine and the web tier, stop both on Ctrl-C; containers go on running
   engine     the engine alone, in the foreground (root)
   web        the web tier alone, in the foreground
+  audit      verify the audit record's chain; say where it breaks first
   settings   print the page of all settings (docs/settings.md)
   version    print the version
 
@@ -227,7 +228,14 @@ def main(argv: Sequence[str]) -> int:
     return 2
 
 
-COMMANDS = {"up": up, "engine": engine, "web": web}
+def audit(loaded: settings.Settings) -> int:
+    """Verify the audit record; return 0 if it is whole, 1 with its first break."""
+    from webui import audit_command
+
+    return audit_command.run(loaded)
+
+
+COMMANDS = {"up": up, "engine": engine, "web": web, "audit": audit}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

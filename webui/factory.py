@@ -13,6 +13,7 @@ from config.settings import Settings
 from webui.audit import Audit
 from webui.errors import WebError
 from webui.gateway import guard, pages
+from webui.gateway.api import audit as audit_api
 from webui.gateway.api import hosts as hosts_api
 from webui.gateway.api import operations as operations_api
 from webui.gateway.api import session as session_api
@@ -25,6 +26,7 @@ from webui.models.database import Database, database_url
 from webui.realtime.sockets import Sockets
 from webui.services.accounts import Accounts
 from webui.services.attempts import Attempts
+from webui.services.audit_search import AuditSearch
 from webui.services.hosts import Hosts
 from webui.services.operations import Operations
 from webui.services.teams import Teams
@@ -84,6 +86,7 @@ def create_app(parts: Parts, files: dict[str, pages.Page]) -> tuple[Flask, Socke
         tokens_api.blueprint(parts.tokens),
         teams_api.blueprint(parts.teams, parts.accounts, parts.hosts, parts.authenticator),
         users_api.blueprint(parts.users, parts.accounts),
+        audit_api.blueprint(parts.audit, AuditSearch(parts.database)),
         hosts_api.blueprint(parts.hosts),
         operations_api.blueprint(parts.operations, parts.hosts),
         spec.blueprint(),

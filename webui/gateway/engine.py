@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote
 
 from webui.access import Actor, Resource, Verb, can
 from webui.audit import Audit, Entry
@@ -20,7 +21,7 @@ from webui.gateway.auth import SAFE_METHODS, Authenticator
 from webui.gateway.exchange import Exchange
 from webui.gateway.live import LiveStreams, Stream
 from webui.gateway.redact import redact
-from webui.gateway.rules import Target, parse_target
+from webui.gateway.rules import Target, action_of, is_recorded, parse_target
 from webui.secrets import new_id
 from webui.services.hosts import Host, Hosts, caller, team_of
 
@@ -88,8 +89,9 @@ class EngineGateway:
             verb = Verb.REVEAL
         actor = self._authenticator.actor(exchange.header)
         team = team_of(actor, exchange.header("Berth-Team")) if actor else ""
-        entry = Entry(actor, verb, exchange.method, target.path, exchange.address, new_id(), host_id, team)
-        recorded = exchange.method not in SAFE_METHODS and verb is not Verb.VIEW
+        entry = Entry(actor, verb, exchange.method, target.path, exchange.address, new_id(), host_id, team,
+                      action_of(target.rule), _about(target, exchange.query))  # fmt: skip
+        recorded = is_recorded(target.rule, verb)
         try:
             host, resource = self._authorise(exchange, target, verb, actor, team, host_id)
         except WebError as error:
@@ -138,6 +140,14 @@ class EngineGateway:
     def _finish(self, audit_id: int | None, status: int) -> None:
         if audit_id is not None:
             self._audit.finish(audit_id, status)
+
+
+def _about(target: Target, query: str) -> str:
+    """Return what the record says a request is about: the thing in its path, or what its query names."""
+    named = parse_qs(query)
+    words = [named[key][0] for key in ("name", "fromImage", "tag", "path", "repo", "container") if key in named]
+    fixed = set(target.rule.path.split("/"))
+    return " ".join([*(unquote(part) for part in target.path.split("/") if part not in fixed), *words])
 
 
 def _open(exchange: Exchange, request: _Request) -> tuple[Response, splice.Body]:

@@ -174,6 +174,32 @@ ENGINE_RULES: Sequence[Rule] = (
     *_rows(_ADMIN, _A),
 )
 
+_READS = ("/containers/{id}/archive", "/containers/{id}/export", "/images/get", "/images/{name}/get",
+          "/containers/{id}/files", "/containers/{id}/attach/ws", "/secrets/{id}", "/configs/{id}")  # fmt: skip
+_NOUNS = {"containers": "container", "images": "image", "volumes": "volume", "networks": "network", "exec": "exec"}
+_WORDS = {"DELETE": "remove", "GET": "read", "HEAD": "read", "PUT": "write", "POST": "change"}
+
+
+def is_recorded(rule: Rule, verb: Verb) -> bool:
+    """Return whether a request goes on record even if allowed: changes, and what reads files or secrets."""
+    if rule.method in ("GET", "HEAD"):
+        return rule.path in _READS or verb is Verb.REVEAL
+    return rule.verb not in (Verb.VIEW, Verb.PUBLIC)
+
+
+def action_of(rule: Rule) -> str:
+    """Return the record's word for a rule: `container.start`, `exec.create`, `file.read`."""
+    fixed = [part for part in rule.path.split("/") if part and not part.startswith("{")]
+    if fixed[-1] == "archive":
+        return f"file.{_WORDS[rule.method]}"
+    if rule.path == "/containers/{id}/exec":
+        return "exec.create"
+    if rule.path == "/images/create":
+        return "image.pull"
+    noun = _NOUNS.get(fixed[0], fixed[0])
+    return f"{noun}.{fixed[-1] if len(fixed) > 1 else _WORDS[rule.method]}"
+
+
 _VERSION = re.compile(r"^/v(\d{1,2})\.(\d{1,3})(?=/)")
 _SEGMENT = re.compile(r"[^/\x00-\x1f\x7f]+")
 _QUOTED = re.compile(r"%(?![0-9A-Fa-f]{2})")

@@ -52,6 +52,7 @@ class Connection:
 
     sid: str
     actor: Actor
+    address: str = ""
     subscriptions: dict[int, tuple[Subscription, Verb, Resource]] = field(default_factory=dict)
 
 
@@ -133,7 +134,7 @@ class Sockets:
         actor = environ.get("berth.actor")
         if actor is None:
             return False
-        self._connections[sid] = Connection(sid, actor)
+        self._connections[sid] = Connection(sid, actor, str(environ.get("REMOTE_ADDR", "")))
         return True
 
     def _disconnect(self, sid: str, _reason: Any = None) -> None:
@@ -199,7 +200,9 @@ class Sockets:
         actor, request = connection.actor, parameters.terminal(data)
         team = team_of(actor, parameters.text(data, "team"))
         host_id = request["host"]
-        entry = Entry(actor, Verb.OPERATE, "TERMINAL", f"/containers/{request['id']}/exec", "", "", host_id, team)
+        path, about = f"/containers/{request['id']}/exec", str(request["id"])
+        place = (connection.address, "", host_id, team)
+        entry = Entry(actor, Verb.OPERATE, "TERMINAL", path, *place, "exec.terminal", about)
         try:
             self._permit(actor, Verb.OPERATE, self._hosts.resource(host_id, team))
         except Forbidden as error:

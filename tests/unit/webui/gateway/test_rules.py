@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from webui.access import Verb
 from webui.errors import NotFound
+from webui.gateway import rules
 from webui.gateway.rules import ENGINE_RULES, parse_target
 
 
@@ -111,3 +112,26 @@ def test_whatever_passes_is_sent_as_it_was_matched(tail: str) -> None:
     assert parse_target("GET", target.path).rule is target.rule
     assert ".." not in target.path.split("/")
     assert "//" not in target.path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action", "recorded"),
+    [
+        ("POST", "/containers/create", "container.create", True),
+        ("POST", "/containers/{id}/start", "container.start", True),
+        ("DELETE", "/containers/{id}", "container.remove", True),
+        ("POST", "/containers/{id}/exec", "exec.create", True),
+        ("POST", "/exec/{id}/start", "exec.start", True),
+        ("GET", "/containers/{id}/archive", "file.read", True),
+        ("PUT", "/containers/{id}/archive", "file.write", True),
+        ("GET", "/containers/{id}/export", "container.export", True),
+        ("POST", "/images/create", "image.pull", True),
+        ("GET", "/containers/json", "container.json", False),
+        ("POST", "/containers/{id}/wait", "container.wait", False),
+    ],
+)
+def test_the_record_has_a_word_for_every_rule(method: str, path: str, action: str, recorded: bool) -> None:
+    rule = next(rule for rule in rules.ENGINE_RULES if (rule.method, rule.path) == (method, path))
+    assert rules.action_of(rule) == action
+    assert rules.is_recorded(rule, rule.verb) is recorded
+    assert all(rules.action_of(each) for each in rules.ENGINE_RULES)
