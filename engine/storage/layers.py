@@ -79,6 +79,7 @@ class Layers:
 
     def __init__(self, paths: Paths) -> None:
         self._root = paths.layers
+        _spread(self._root)
         self._rubbish: queue.Queue[Path | None] = queue.Queue()
         self._sweeper: threading.Thread | None = None
         self._settler: threading.Thread | None = None
@@ -291,6 +292,21 @@ class Layers:
             shutil.rmtree(folder, ignore_errors=True)
             self._rubbish.task_done()
         self._rubbish.task_done()
+
+
+def _spread(root: Path) -> None:
+    """Let each layer begin in a block group of its own.
+
+    Without a journal, ext4 looks at every inode that was freed in the last minute before it takes a new one from the
+    same group: after the removal of an image, unpacking another beside it took five times as long.
+    """
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        syscalls.add_inode_flags(fd, syscalls.INODE_TOPDIR)
+    except OSError:  # another file system: it has other ways
+        pass
+    finally:
+        os.close(fd)
 
 
 def _check_diff_id(expected: str, actual: str) -> None:

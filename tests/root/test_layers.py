@@ -257,3 +257,10 @@ def test_chain_ids_are_those_of_the_specification() -> None:
     a, b = digest_of(b"a"), digest_of(b"b")
     assert chain_ids([]) == ()
     assert chain_ids([a, b]) == (a, digest_of(f"{a} {b}".encode()))
+
+
+def test_layers_begin_far_from_each_other_where_the_file_system_can(layers: Layers, paths: Paths) -> None:
+    kind = subprocess.run(["stat", "-f", "-c", "%T", paths.layers], capture_output=True, text=True, check=True).stdout
+    flags = subprocess.run(["lsattr", "-d", paths.layers], capture_output=True, text=True, check=False).stdout.split()
+    assert ("T" in flags[0]) if kind.startswith("ext") else True
+    assert unpacked(layers, tars.tree({"a": b"x"})).is_dir()
