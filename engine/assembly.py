@@ -136,7 +136,7 @@ class Assembly:
         self.links = Links(self.store, self.locks)
         self._stack.callback(self.links.close)
         self.links.set_refresh(self.networks.refresh)
-        self.networks.set_links(self.links.hosts)
+        self.networks.set_links(self.links)
         self.specs = Specs(
             paths=self._paths,
             instance=self._instance,

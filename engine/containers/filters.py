@@ -45,8 +45,8 @@ def asks_for_stopped(filters: Filters) -> bool:
 def _compile_one(name: str, values: Sequence[str], lookups: Lookups) -> Callable[[Container], bool] | None:
     match name:
         case "id":
-            ids = [_pattern(v) for v in values]
-            return lambda c: any(p.search(c.id) for p in ids)
+            wanted_ids = [_pattern(v) for v in values]
+            return lambda c: any(p.search(c.id) for p in wanted_ids)
         case "name":
             patterns = [_pattern(v) for v in values]
             return lambda c: any(p.search(c.name) or p.search(f"/{c.name}") for p in patterns)

@@ -62,18 +62,23 @@ class Links:
         self, scope: Scope, host: HostConfig, networks: Sequence[EndpointConfig]
     ) -> tuple[HostConfig, tuple[EndpointConfig, ...]]:
         """Return both with the targets of links named by their ids. InvalidArgument where one is not there."""
-
-        def resolved(text: str) -> str:
-            name, alias = parse_link(text)
-            try:
-                return f"{self._store.get(scope, name).id}:{alias}"
-            except NotFound as error:
-                raise InvalidArgument(f"could not get container for {name}: {error}") from None
-
         return (
-            replace(host, links=tuple(map(resolved, host.links))),
-            tuple(replace(c, links=tuple(map(resolved, c.links))) if c.links else c for c in networks),
+            replace(host, links=tuple(self._resolved(scope, link) for link in host.links)),
+            tuple(self.resolve_endpoint(scope, config) for config in networks),
         )
+
+    def resolve_endpoint(self, scope: Scope, config: EndpointConfig) -> EndpointConfig:
+        """Return a place in a network with the targets of its links named by their ids."""
+        if not config.links:
+            return config
+        return replace(config, links=tuple(self._resolved(scope, link) for link in config.links))
+
+    def _resolved(self, scope: Scope, text: str) -> str:
+        name, alias = parse_link(text)
+        try:
+            return f"{self._store.get(scope, name).id}:{alias}"
+        except NotFound as error:
+            raise InvalidArgument(f"could not get container for {name}: {error}") from None
 
     def note(self, container: Container) -> None:
         """Remember whom a new container is linked to."""

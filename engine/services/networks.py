@@ -31,6 +31,7 @@ from engine.networks.model import Network, NetworkWish
 from engine.networks.store import NetworkStore
 from engine.services import network_checks
 from engine.services.endpoints import Endpoints, Joined, Member
+from engine.services.links import Links
 from engine.services.network_checks import CONTAINER_MODE
 from engine.storage.db import Database
 from engine.storage.paths import Paths
@@ -61,14 +62,16 @@ class Networks:
         self._choosing = threading.RLock()
         self._locks = NamedLocks()
         self._containers: ContainerAccess | None = None
+        self._links: Links | None = None
 
     def set_containers(self, containers: ContainerAccess) -> None:
         """Say who knows the containers: needed by `container:<id>`, `connect` and `disconnect`."""
         self._containers = containers
 
-    def set_links(self, links: Callable[[Container, Sequence[Endpoint]], list[tuple[str, str]]]) -> None:
+    def set_links(self, links: Links) -> None:
         """Say who knows what containers are linked to."""
-        self._endpoints.set_links(links)
+        self._links = links
+        self._endpoints.set_links(links.hosts)
 
     # -- records ---------------------------------------------------------------------------------------------------
 
@@ -194,6 +197,8 @@ class Networks:
         network_checks.check_attachable(container.host_config.network_mode, network)
         network_checks.check_endpoint(config, network)
         config = replace(config, network=network.name)
+        if self._links is not None:
+            config = self._links.resolve_endpoint(scope, config)
 
         def change(current: Container) -> Container:
             if any(self._means(current, other, network) for other in current.networks):
@@ -207,6 +212,8 @@ class Networks:
             return replace(changed, endpoints=(*current.endpoints, endpoint))
 
         containers.change(container.id, change)
+        if self._links is not None and config.links:
+            self._links.note(containers.get(scope, container.id))
 
     def disconnect(self, scope: Scope, reference: str, container_reference: str) -> None:
         """Take a container out of a network, at once if it runs."""

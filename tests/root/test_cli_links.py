@@ -55,3 +55,8 @@ def test_a_link_in_a_users_network(docker: Docker) -> None:
     assert "store" in docker.ok("exec", web, "cat", "/etc/hosts")
     assert "STORE_" not in docker.ok("exec", web, "env")
     assert docker.inspect(web)["NetworkSettings"]["Networks"][net]["Links"] == [f"{db}:store"]
+    late = docker.running()
+    docker.ok("network", "connect", "--link", f"{db}:shop", net, late)
+    assert "shop" in docker.ok("exec", late, "cat", "/etc/hosts")
+    assert docker.inspect(late)["NetworkSettings"]["Networks"][net]["Links"] == [f"{db}:shop"]
+    assert "could not get container for nobody" in docker.fails("network", "connect", "--link", "nobody:x", net, late)
