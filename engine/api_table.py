@@ -16,6 +16,7 @@ from engine.api import (
     layers,
     logs,
     networks,
+    policies,
     stats,
     system,
     unsupported,
@@ -47,6 +48,7 @@ def routes(parts: Assembly, paths: Paths) -> list[Route]:
         *networks.routes(parts.networks),
         *volumes.routes(parts.volumes),
         *events.routes(parts.journal),
+        *policies.routes(parts.containers, private_cgroups=parts.cgroups.is_v2),
         *system.routes(parts.system, parts.containers, _usage(parts), _login(parts)),
     ]
     return [*found, *unsupported.routes(found)]

@@ -115,6 +115,7 @@ _DEPLOY = """
     DELETE /networks/{id}
 """
 _ADMIN = """
+    GET /berth/policy/preview
     PUT /volumes/{id}
     GET /plugins
     GET /plugins/privileges
@@ -189,7 +190,8 @@ def is_recorded(rule: Rule, verb: Verb) -> bool:
 
 def action_of(rule: Rule) -> str:
     """Return the record's word for a rule: `container.start`, `exec.create`, `file.read`."""
-    fixed = [part for part in rule.path.split("/") if part and not part.startswith("{")]
+    path = rule.path.removeprefix("/berth")
+    fixed = [part for part in path.split("/") if part and not part.startswith("{")]
     if fixed[-1] == "archive":
         return f"file.{_WORDS[rule.method]}"
     if rule.path == "/containers/{id}/exec":

@@ -27,7 +27,7 @@ from webui.realtime.terminals import Terminal, Terminals
 from webui.realtime.topics import Topics
 from webui.services.accounts import Accounts
 from webui.services.hosts import Host, Hosts, render, team_of
-from webui.services.operations import Operations
+from webui.services.operations import Operations, State
 
 _LOG = logging.getLogger(__name__)
 _RECHECK_S = 1.0
@@ -64,6 +64,7 @@ class Sockets:
     ) -> None:
         shim.install()
         self._accounts, self._audit, self._hosts = accounts, audit, hosts
+        self._operations = operations
         self._authenticator = authenticator
         self._connections: dict[str, Connection] = {}
         origins = [authenticator.origin] if authenticator.origin else None
@@ -258,8 +259,10 @@ class Sockets:
     def recheck(self) -> None:
         """Close what lost its session or right."""
         connections, terminals = list(self._connections.values()), self._terminals.list_()
+        jobs = self._operations.living()
         known = [c.actor for c in connections] + [t.actor for t in terminals]
-        if not known:
+        known += [actor for _, actor in jobs if actor.via == "token"]
+        if not known and not jobs:
             return
         present = self._accounts.refresh(known)
         for connection in connections:
@@ -271,6 +274,24 @@ class Sockets:
         for terminal in terminals:
             if not self._still(terminal, present.get((terminal.actor.via, terminal.actor.credential))):
                 self._terminals.end(terminal)
+        self._end_forbidden_jobs(jobs, present)
+
+    def _end_forbidden_jobs(self, jobs: list[tuple[State, Actor]], present: Mapping[tuple[str, str], Actor]) -> None:
+        """A job started in a browser outlives the session, not the user's right; one of a token dies with it."""
+        users = self._accounts.actors(sorted({actor.id for _, actor in jobs if actor.via == "cookie"}))
+        for job, actor in jobs:
+            now = users.get(actor.id) if actor.via == "cookie" else present.get((actor.via, actor.credential))
+            if not can(now, Verb.DEPLOY, self._hosts.resource(job["host"], job["namespace"])):
+                self._end_job(job, actor)
+
+    def _end_job(self, job: State, actor: Actor) -> None:
+        try:
+            self._operations.cancel(job["namespace"], job["id"])
+        except WebError:
+            return  # it has just ended
+        place = (job["host"], job["namespace"], "operation.revoked", job["title"])
+        entry = Entry(actor, Verb.DEPLOY, "CANCEL", f"/operations/{job['id']}", "", "", *place)
+        self._audit.record(entry, allowed=False, status=403)
 
     def _still(self, terminal: Terminal, actor: Actor | None) -> bool:
         return can(actor, Verb.OPERATE, self._hosts.resource(terminal.host, terminal.team))

@@ -40,6 +40,7 @@ class Operations:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._jobs: dict[str, _Pull] = {}
+        self._actors: dict[str, Actor] = {}
         self._listeners: list[Callable[[State], None]] = []
 
     def recover(self) -> None:
@@ -92,8 +93,9 @@ class Operations:
         self._db.write(insert(OPERATIONS), state)
         job = _Pull(state, engine, query, self._save, self._tell)
         self._jobs[state["id"]] = job
+        self._actors[state["id"]] = actor
         job.greenlet = gevent.spawn(job.run)
-        job.greenlet.link(lambda _: self._jobs.pop(state["id"], None))
+        job.greenlet.link(lambda _: (self._jobs.pop(state["id"], None), self._actors.pop(state["id"], None)))
         self._tell(state)
         return state
 
@@ -105,6 +107,10 @@ class Operations:
             raise Conflict(f"the operation is over: {state['state']}")
         job.cancel()
         return state
+
+    def living(self) -> list[tuple[State, Actor]]:
+        """Return the operations that wait or run, with who started each (the check of rights)."""
+        return [(job.state, self._actors[key]) for key, job in list(self._jobs.items()) if key in self._actors]
 
     def _present(self, row: State) -> State:
         job = self._jobs.get(row["id"])
