@@ -11,6 +11,8 @@ export interface Sample {
   read: number;
   write: number;
   pids: number;
+  /** Nanoseconds held back at the CPU limit, since its start; engines of before do not tell. */
+  throttled?: number;
 }
 export interface Point extends Sample {
   /** Milliseconds since 1970. */

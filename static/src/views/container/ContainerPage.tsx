@@ -5,33 +5,41 @@ import { type ContainerRow, nameOf, publishedPorts } from "../../core/docker";
 import { shortId } from "../../core/format";
 import { type Key, t } from "../../core/i18n";
 import { containers, watchUsage } from "../../core/live";
+import { may, type Right } from "../../core/rights";
 import { go, Link } from "../../core/router";
 import { useReady, useRow, useRows } from "../../core/store";
 import { CopyButton } from "../../ui/copy";
-import { IconChart, IconChevronDown, IconChevronLeft, IconCode, IconDisk, IconInfo, IconLogs, IconTerminal } from "../../ui/icons";
+import { IconChart, IconChevronDown, IconChevronLeft, IconClock, IconCode, IconDisk, IconInfo, IconList, IconLogs, IconStack, IconTerminal } from "../../ui/icons";
 import { StateBadge } from "../../ui/StateBadge";
 import { VerbIcon } from "../../ui/VerbIcon";
-import { act, can, pending, type Verb, verbsFor } from "../containers/actions";
+import { act, can, pending, rightFor, type Verb, verbsFor } from "../containers/actions";
 import { PortLink } from "../containers/Row";
 import { ChangesTab } from "./ChangesTab";
+import { HistoryTab } from "./HistoryTab";
 import { InspectTab } from "./InspectTab";
 import { LogsTab } from "./LogsTab";
+import { MoreDialogs, MoreItems } from "./more";
 import { OverviewTab } from "./OverviewTab";
+import { ProcessesTab } from "./ProcessesTab";
 import "../containers/containers.css";
 import "./container.css";
 
 const TerminalTab = lazy(() => import("./TerminalTab").then((module) => ({ default: module.TerminalTab })));
+const FilesTab = lazy(() => import("./FilesTab").then((module) => ({ default: module.FilesTab })));
 const StatsTab = lazy(() => import("./StatsTab").then((module) => ({ default: module.StatsTab })));
 
 export interface TabProps {
   row: ContainerRow;
 }
-const TABS: { id: string; label: Key; icon: ComponentType<{ size?: number }>; page: ComponentType<TabProps> }[] = [
+const TABS: { id: string; label: Key; icon: ComponentType<{ size?: number }>; page: ComponentType<TabProps>; right?: Right }[] = [
   { id: "overview", label: "tab.overview", icon: IconInfo, page: OverviewTab },
   { id: "logs", label: "tab.logs", icon: IconLogs, page: LogsTab },
-  { id: "terminal", label: "tab.terminal", icon: IconTerminal, page: TerminalTab },
+  { id: "terminal", label: "tab.terminal", icon: IconTerminal, page: TerminalTab, right: "operate" },
   { id: "stats", label: "tab.stats", icon: IconChart, page: StatsTab },
+  { id: "files", label: "tab.files", icon: IconStack, page: FilesTab, right: "operate" },
+  { id: "processes", label: "tab.processes", icon: IconList, page: ProcessesTab },
   { id: "changes", label: "tab.changes", icon: IconDisk, page: ChangesTab },
+  { id: "history", label: "tab.history", icon: IconClock, page: HistoryTab },
   { id: "inspect", label: "tab.inspect", icon: IconCode, page: InspectTab },
 ];
 
@@ -64,14 +72,16 @@ export function ContainerPage({ id, tab }: { id: string; tab: string }) {
       </div></div>
     );
   }
-  const current = TABS.find((one) => one.id === tab) ?? TABS[0];
+  const tabs = TABS.filter((one) => !one.right || may(one.right));
+  const current = tabs.find((one) => one.id === tab) ?? tabs[0];
   const Page = current?.page;
   return (
     <div className="page container-page" data-tab={current?.id}>
       <Head row={found} />
+      <MoreDialogs />
       <Tabs value={current?.id ?? "overview"} onChange={(next) => next && go(`/containers/${encodeURIComponent(id)}${next === "overview" ? "" : `/${next}`}`)} keepMounted={false} className="container-tabs">
         <Tabs.List aria-label={t("container.tabs")}>
-          {TABS.map(({ id: one, label, icon: Icon }) => <Tabs.Tab key={one} value={one} leftSection={<Icon size={16} />} data-testid={`tab-${one}`}>{t(label)}</Tabs.Tab>)}
+          {tabs.map(({ id: one, label, icon: Icon }) => <Tabs.Tab key={one} value={one} leftSection={<Icon size={16} />} data-testid={`tab-${one}`}>{t(label)}</Tabs.Tab>)}
         </Tabs.List>
         <Tabs.Panel value={current?.id ?? "overview"} className="container-panel">
           <Suspense fallback={<Skeleton height={240} mt="md" aria-label={t("loading")} />}>{Page && <Page row={found} key={found.Id} />}</Suspense>
@@ -102,13 +112,14 @@ function Actions({ row }: { row: ContainerRow }) {
   const main: Verb[] = can("stop", row) ? ["stop", "restart"] : ["start", "remove"];
   return (
     <Group gap={8} className="container-actions" wrap="nowrap">
-      {main.map((verb) => (
+      {main.filter((verb) => may(rightFor(verb))).map((verb) => (
         <Button key={verb} variant="default" size="sm" leftSection={<VerbIcon verb={verb} />} disabled={!!under || !can(verb, row)} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>{t(`verb.${verb}`)}</Button>
       ))}
-      <Menu width={180}>
+      <Menu width={220}>
         <Menu.Target><Button variant="default" size="sm" px={9} aria-label={t("more")} data-testid="act-more"><IconChevronDown size={16} /></Button></Menu.Target>
         <Menu.Dropdown>
-          {verbsFor(row).filter((verb) => !main.includes(verb)).map((verb) => (
+          <MoreItems row={row} />
+          {verbsFor(row).filter((verb) => !main.includes(verb) && may(rightFor(verb))).map((verb) => (
             <Menu.Item key={verb} className={verb === "remove" ? "menu-danger" : undefined} leftSection={<VerbIcon verb={verb} />} disabled={!!under} onClick={() => void act(verb, [row.Id])} data-testid={`act-${verb}`}>{t(`verb.${verb}`)}</Menu.Item>
           ))}
         </Menu.Dropdown>

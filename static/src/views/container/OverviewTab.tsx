@@ -1,18 +1,23 @@
 /** What the container is, how it fares, what it may use. */
 import { ActionIcon, Alert, Skeleton, Tooltip } from "@mantine/core";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useMemo, useState } from "react";
 import { useNow } from "../../core/clock";
 import type { ContainerDetail } from "../../core/docker";
 import { ago, bytes, dateTime, percent } from "../../core/format";
 import { t } from "../../core/i18n";
+import { useJournal } from "../../core/journal";
 import { usage } from "../../core/live";
+import { Link } from "../../core/router";
 import { quote } from "../../core/shell";
 import { useUsage } from "../../core/usage";
 import { CopyButton } from "../../ui/copy";
 import { IconEye, IconEyeOff } from "../../ui/icons";
 import { Sparkline } from "../../ui/Sparkline";
 import type { TabProps } from "./ContainerPage";
+import { Timeline } from "./Timeline";
 import { useDetail } from "./useDetail";
+import { useKernel } from "./useKernel";
+import "../../ui/resources.css";
 
 export function OverviewTab({ row }: TabProps) {
   const { detail, error } = useDetail(row);
@@ -22,9 +27,11 @@ export function OverviewTab({ row }: TabProps) {
     <div className="overview" data-testid="overview">
       <Trouble detail={detail} />
       {row.State === "running" && <Gauges id={row.Id} />}
+      <Timeline row={row} />
       <div className="overview-grid">
         <State detail={detail} />
-        <Limits detail={detail} />
+        <Limits detail={detail} row={row} />
+        <Origin detail={detail} />
         <Network detail={detail} />
         <Mounts detail={detail} />
         <Env env={detail.Config.Env ?? []} />
@@ -103,18 +110,40 @@ function State({ detail }: { detail: ContainerDetail }) {
   return <Card title={t("over.container")}><Facts rows={rows} /></Card>;
 }
 
-function Limits({ detail }: { detail: ContainerDetail }) {
+function Limits({ detail, row }: { detail: ContainerDetail; row: TabProps["row"] }) {
   const { HostConfig: host } = detail;
+  const kernel = useKernel(row);
+  const throttled = useUsage(usage, row.Id)?.throttled ?? kernel?.throttledNs ?? 0;
   const none = t("over.unlimited");
+  const both = (asked: string, real: string | null) => (real === null || real === asked ? asked : `${asked} · ${t("limits.kernel")}: ${real}`);
   return (
     <Card title={t("run.limits")}>
       <Facts rows={[
-        [t("run.memory"), host.Memory ? bytes(host.Memory) : none],
+        [t("run.memory"), both(host.Memory ? bytes(host.Memory) : none, kernel?.memory ? bytes(kernel.memory) : null)],
         [t("run.cpus"), host.NanoCpus ? String(host.NanoCpus / 1e9) : none],
-        [t("run.pids"), host.PidsLimit && host.PidsLimit > 0 ? String(host.PidsLimit) : none],
+        ...(throttled > 0 ? [[t("limits.throttled"), <span key="t" className="tabular" data-testid="throttled">{`${(throttled / 1e9).toFixed(1)} s`}</span>] as [string, ReactNode]] : []),
+        [t("run.pids"), both(host.PidsLimit && host.PidsLimit > 0 ? String(host.PidsLimit) : none, kernel?.pids ? String(kernel.pids) : null)],
         [t("over.privileged"), host.Privileged ? t("yes") : t("no")],
         [t("over.readonly"), host.ReadonlyRootfs ? t("yes") : t("no")],
         [t("run.autoremove"), host.AutoRemove ? t("yes") : t("no")],
+      ]} />
+    </Card>
+  );
+}
+
+/** Who made it, and from what. */
+function Origin({ detail }: { detail: ContainerDetail }) {
+  const { events } = useJournal(useMemo(() => ({ container: [detail.Id], type: ["container"] }), [detail.Id]));
+  const made = events?.find((event) => event.Action === "create");
+  const labels = detail.Config.Labels ?? {};
+  const [project, service] = [labels["com.docker.compose.project"], labels["com.docker.compose.service"]];
+  return (
+    <Card title={t("over.origin")}>
+      <Facts rows={[
+        [t("over.by"), made?.berthActor ?? "–"],
+        [t("col.created"), dateTime(detail.Created)],
+        [t("over.image"), <span key="i">{detail.Config.Image} <code className="dim">{detail.Image.replace("sha256:", "").slice(0, 12)}</code></span>],
+        ...(project ? [[t("over.compose"), <Link key="c" className="r-link" href={`/containers?q=${encodeURIComponent(`stack:${project}`)}`}>{t("over.compose.of", { project, service: service ?? "" })}</Link>] as [string, ReactNode]] : []),
       ]} />
     </Card>
   );
