@@ -1,0 +1,1 @@
+"""Builds as a noun: the Dockerfile language, what a context ignores, plans and cache keys; runs nothing itself."""
