@@ -1,5 +1,5 @@
 /** The networks of this host, with the containers in them and their addresses. */
-import { ActionIcon, Alert, Button, Skeleton, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Alert, Button, SegmentedControl, Skeleton, Text, TextInput } from "@mantine/core";
 import { useMemo } from "react";
 import { useNow } from "../../core/clock";
 import type { ContainerRow, NetworkRow } from "../../core/docker";
@@ -14,6 +14,13 @@ import { removeResource } from "../../ui/removeResource";
 import { type Column, ResourceTable, UsedBy } from "../../ui/ResourceTable";
 import { wordsOf } from "../../ui/toast";
 import { CreateNetwork } from "./CreateNetwork";
+import { Graph } from "./Graph";
+import { PortsTable } from "./PortsTable";
+import { ReachPanel } from "./ReachPanel";
+import "../containers/containers.css";
+import "../files/files.css";
+import "../operations/operations.css";
+import "./networks.css";
 
 /** Every engine has these, and refuses to remove them. */
 const BUILT_IN = new Set(["bridge", "host", "none"]);
@@ -21,6 +28,7 @@ const BUILT_IN = new Set(["bridge", "host", "none"]);
 export function NetworksPage() {
   const { query } = usePlace();
   const text = query.get("q") ?? "";
+  const view = query.get("view") ?? "table";
   const { found, error } = useListed<NetworkRow[]>("/networks", "network");
   const columns = columnsOf(useMembers(), useNow());
   const shown = useMemo(() => {
@@ -40,9 +48,11 @@ export function NetworksPage() {
       </div>
       <TextInput className="resources-filter" value={text} onChange={(event) => setQuery({ q: event.currentTarget.value })} placeholder={t("networks.filter")} aria-label={t("networks.filter")} leftSection={<IconFilter size={16} />} data-testid="networks-filter" />
       {error !== null && <Alert color="red" title={t("networks.failed")}>{wordsOf(error)}</Alert>}
-      {!found ? error === null && <div className="panel containers-loading" aria-label={t("loading")}><Skeleton height={18} width="70%" /></div>
+      <SegmentedControl size="xs" aria-label={t("nav.networks")} value={view} onChange={(next) => setQuery({ view: next === "table" ? null : next })} data={[{ value: "table", label: t("view.table") }, { value: "graph", label: t("view.graph") }, { value: "ports", label: t("ports.title") }]} style={{ alignSelf: "flex-start" }} data-testid="networks-view" />
+      {view === "ports" ? <PortsTable /> : view === "graph" ? <Graph networks={found ?? []} /> : !found ? error === null && <div className="panel containers-loading" aria-label={t("loading")}><Skeleton height={18} width="70%" /></div>
         : shown.length === 0 ? <div className="panel empty"><h2>{t("networks.nomatch")}</h2></div>
           : <ResourceTable label={t("nav.networks")} kind="network" rows={shown} columns={columns} nameOf={(row) => row.Name} actions={(row) => !BUILT_IN.has(row.Name) && <Remove row={row} />} />}
+      {found && <ReachPanel networks={found} />}
       {query.get("new") && <CreateNetwork />}
     </div>
   );
