@@ -59,7 +59,7 @@ LEAST: Mapping[Verb, Role] = {
     Verb.MANAGE: Role.OWNER,
 }
 """The least role that each verb on something of a team takes."""
-KINDS = frozenset({"container", "volume", "network", "image"})
+KINDS = frozenset({"container", "volume", "network"})
 """What a narrowed right can name."""
 PATTERN = re.compile(r"[A-Za-z0-9_.*?/:-]{1,128}")
 

@@ -174,3 +174,45 @@ def test_why_a_member_may_do_something(lab: Lab) -> None:
     assert rules["operate"] == (True, "role operator on container web-*")
     assert not rules["deploy"][0]
     assert send(browser, "GET", f"/api/v1/teams/{team}/access/{user}") == 403
+
+
+def test_a_narrowed_right_reaches_what_its_pattern_names_by_name_id_or_exec(lab: Lab, tmp_path: Path) -> None:
+    team = lab.team()
+    _, maker = lab.member(team, "deployer")
+    _, narrow = lab.member(team, "viewer", [{"role": "deployer", "kind": "container", "pattern": "web-*"}])
+    cli, theirs = (lab.cli(team, token(b), tmp_path / n) for n, b in (("m", maker), ("n", narrow)))
+    lab.image(cli, team)
+    made = {name: cli.ok("run", "-d", "-e", "KEY=hush", "--name", name, cli.image, "sleep", "60").strip()
+            for name in ("web-1", "db")}  # fmt: skip
+    live = narrow.live()
+    try:
+        for ref in ("web-1", made["web-1"], made["web-1"][:12]):
+            assert theirs("exec", ref, "echo", "hi").out.strip() == "hi"
+            assert "KEY=hush" in theirs("inspect", ref).out
+        for ref in ("db", made["db"], made["db"][:12]):
+            assert theirs("exec", ref, "echo", "hi").code != 0
+            assert theirs("stop", "-t", "0", ref).code != 0
+            assert "hush" not in theirs.ok("inspect", ref)
+            answer = live.call("terminal.open", {"id": ref, "cols": 80, "rows": 24, "team": team})
+            assert answer["error"]["status"] == 403
+        foreign = cli.ok("inspect", "-f", "{{.Id}}", "db").strip()
+        exec_id = maker.post(f"/engine/local/containers/{foreign}/exec", {"Cmd": ["id"]}).json()["Id"]
+        assert send(narrow, "POST", f"/engine/local/exec/{exec_id}/start", {"Detach": True}) == 403
+        assert send(narrow, "POST", "/engine/local/containers/web-1/rename?name=db2") == 403
+        for words in (("container", "prune", "-f"), ("create", "--name", "web-2", cli.image, "true"), ("kill", "db")):
+            assert theirs(*words).code != 0, words
+        term = live.call("terminal.open", {"id": "web-1", "cols": 80, "rows": 24, "team": team})
+        assert "term" in term
+        theirs.ok("rm", "-f", "web-1")
+        assert cli.ok("ps", "-q", "--no-trunc").split() == [made["db"]]
+    finally:
+        live.close()
+        cli("rm", "-f", "web-1", "db")
+        cli("rmi", "-f", cli.image)
+
+
+def test_an_encoded_parameter_reveals_no_more_than_a_plain_one(lab: Lab) -> None:
+    team = lab.team()
+    _, viewer = lab.member(team, "viewer")
+    for query in ("ps_args=eww", "ps%5Fargs=eww", "%70s_args=eww", "a=1&ps_args"):
+        assert send(viewer, "GET", f"/engine/local/containers/x/top?{query}") == 403

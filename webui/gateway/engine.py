@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
-from webui.access import Actor, Resource, Verb, can
+from webui.access import Actor, Resource, Verb, can, narrowed
 from webui.audit import Audit, Entry
 from webui.client.engine import Caller, connect
 from webui.client.wire import Response, read_head
 from webui.errors import EngineUnavailable, Forbidden, Invalid, NotFound, Unauthenticated, WebError
-from webui.gateway import splice
+from webui.gateway import naming, splice
 from webui.gateway.auth import SAFE_METHODS, Authenticator
 from webui.gateway.exchange import Exchange
 from webui.gateway.live import LiveStreams, Stream
@@ -43,6 +43,7 @@ class _Request:
     host: Host
     actor: Actor | None
     caller: Caller
+    resource: Resource
     redact: str
     id: str
 
@@ -85,7 +86,9 @@ class EngineGateway:
         host_id, slash, rest = exchange.path.removeprefix(PREFIX).partition("/")
         target = parse_target(exchange.method, slash + rest)
         verb = target.rule.verb
-        if any(f"{name}=" in f"&{exchange.query}" for name in target.rule.reveals):
+        if target.rule.reveals and not parse_qs(exchange.query, keep_blank_values=True).keys().isdisjoint(
+            target.rule.reveals
+        ):
             verb = Verb.REVEAL
         actor = self._authenticator.actor(exchange.header)
         team = team_of(actor, exchange.header("Berth-Team")) if actor else ""
@@ -93,20 +96,19 @@ class EngineGateway:
                       action_of(target.rule), _about(target, exchange.query))  # fmt: skip
         recorded = is_recorded(target.rule, verb)
         try:
-            host, resource = self._authorise(exchange, target, verb, actor, team, host_id)
+            host, target, resource = self._authorise(exchange, target, verb, actor, team, host_id)
         except WebError as error:
             if recorded or isinstance(error, Forbidden):
                 self._audit.record(entry, allowed=False, status=error.status)
             raise
         hide = target.rule.redact if not can(actor, Verb.REVEAL, resource) else ""
-        request = _Request(
-            target, host, actor, caller(actor, team) if actor else Caller(team, ""), hide, entry.request_id
-        )
+        speaker = caller(actor, team) if actor else Caller(team, "")
+        request = _Request(target, host, actor, speaker, resource, hide, entry.request_id)
         return request, self._audit.record(entry, allowed=True) if recorded else None
 
     def _authorise(
         self, exchange: Exchange, target: Target, verb: Verb, actor: Actor | None, team: str, host_id: str
-    ) -> tuple[Host, Resource]:
+    ) -> tuple[Host, Target, Resource]:
         if actor is None and verb is not Verb.PUBLIC:
             raise Unauthenticated("sign in first: send a personal token as `Authorization: Bearer …`")
         if actor and actor.via == "cookie" and (exchange.method not in SAFE_METHODS or target.rule.origin):
@@ -114,10 +116,14 @@ class EngineGateway:
         if team and not _TEAM.fullmatch(team):
             raise NotFound(f"no team {team!r}")
         host = self._hosts.get(host_id)
-        resource = Resource(team=team, isolated=host.isolated)
+        resource = self._hosts.resource(host_id, team)
+        needed = verb if not target.rule.redact else Verb.REVEAL
+        if actor and narrowed(actor, needed, team) and not can(actor, needed, resource):
+            engine = self._hosts.engine(host_id, actor, team)
+            target, resource = naming.resolve(engine, target, exchange.query, resource)
         if not can(actor, verb, resource):
             raise Forbidden(f"your role in team {team!r} does not allow this")
-        return host, resource
+        return host, target, resource
 
     def _serve(
         self, exchange: Exchange, request: _Request, upstream: Response, body: splice.Body, audit_id: int | None
@@ -127,8 +133,7 @@ class EngineGateway:
             if request.actor is None:
                 _answer(exchange, request, upstream, body)
                 return
-            resource = self._hosts.resource(request.host.id, request.caller.namespace)
-            stream = Stream(request.actor, request.target.rule.verb, resource, upstream.close)
+            stream = Stream(request.actor, request.target.rule.verb, request.resource, upstream.close)
             with self._live.held(stream):
                 _answer(exchange, request, upstream, body)
         except (OSError, WebError) as error:

@@ -16,9 +16,10 @@ import gevent
 from flask import Flask
 from flask_socketio import SocketIO
 
-from webui.access import Actor, Resource, Verb, can
+from webui.access import Actor, Resource, Verb, can, narrowed
 from webui.audit import Audit, Entry
 from webui.errors import Forbidden, Invalid, TooMany, Unauthenticated, WebError
+from webui.gateway import naming
 from webui.gateway.auth import Authenticator
 from webui.realtime import parameters, shim
 from webui.realtime.health import HostHealth
@@ -204,15 +205,18 @@ class Sockets:
         path, about = f"/containers/{request['id']}/exec", str(request["id"])
         place = (connection.address, "", host_id, team)
         entry = Entry(actor, Verb.OPERATE, "TERMINAL", path, *place, "exec.terminal", about)
+        engine = self._hosts.engine(host_id, actor, team)
         try:
-            self._permit(actor, Verb.OPERATE, self._hosts.resource(host_id, team))
+            resource = self._hosts.resource(host_id, team)
+            if narrowed(actor, Verb.OPERATE, team) and not can(actor, Verb.OPERATE, resource):
+                request["id"], resource = naming.container(engine, request["id"], resource)
+            self._permit(actor, Verb.OPERATE, resource)
         except Forbidden as error:
             self._audit.record(entry, allowed=False, status=error.status)
             raise
         record = self._audit.record(entry, allowed=True)
-        engine = self._hosts.engine(host_id, actor, team)
         try:
-            terminal = self._terminals.open(actor, team, host_id, connection.sid, engine, request)
+            terminal = self._terminals.open(actor, resource, connection.sid, engine, request)
         except WebError as error:
             self._audit.finish(record, error.status)
             raise
@@ -294,7 +298,7 @@ class Sockets:
         self._audit.record(entry, allowed=False, status=403)
 
     def _still(self, terminal: Terminal, actor: Actor | None) -> bool:
-        return can(actor, Verb.OPERATE, self._hosts.resource(terminal.host, terminal.team))
+        return can(actor, Verb.OPERATE, terminal.resource)
 
     def _end_forbidden(self, connection: Connection, actor: Actor) -> None:
         connection.actor = actor

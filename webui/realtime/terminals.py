@@ -17,7 +17,7 @@ import gevent
 from gevent import Greenlet
 
 from webui import secrets
-from webui.access import Actor
+from webui.access import Actor, Resource
 from webui.client.engine import Engine
 from webui.client.wire import Response
 from webui.errors import NotFound, TooMany, WebError
@@ -35,9 +35,9 @@ _END_OF_INPUT = b"\x04"
 class Terminal:
     """One exec with a TTY."""
 
-    def __init__(self, actor: Actor, team: str, host: str, sid: str, engine: Engine) -> None:
+    def __init__(self, actor: Actor, resource: Resource, sid: str, engine: Engine) -> None:
         self.id = secrets.new_id()
-        self.actor, self.team, self.host, self.sid = actor, team, host, sid
+        self.actor, self.resource, self.sid = actor, resource, sid
         self.engine = engine
         self.exec_id = ""
         self.stream: Response | None = None
@@ -70,11 +70,11 @@ class Terminals:
         self._emit, self._queued = emit, queued
         self._open: dict[str, Terminal] = {}
 
-    def open(self, actor: Actor, team: str, host: str, sid: str, engine: Engine, request: dict[str, Any]) -> Terminal:
+    def open(self, actor: Actor, resource: Resource, sid: str, engine: Engine, request: dict[str, Any]) -> Terminal:
         """Start a shell (or `cmd`) in a container; the caller spawns `follow` once the client knows the id."""
         if sum(t.actor.id == actor.id for t in self._open.values()) >= _MAX_PER_USER:
             raise TooMany(f"{_MAX_PER_USER} terminals are open already; close one first")
-        terminal = Terminal(actor, team, host, sid, engine)
+        terminal = Terminal(actor, resource, sid, engine)
         columns, rows = request["cols"], request["rows"]
         body = {
             "AttachStdin": True,

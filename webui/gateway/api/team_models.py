@@ -41,7 +41,7 @@ class RightInfo(BaseModel):
     """More than the role, on things of a kind whose name matches a pattern."""
 
     role: Literal["operator", "deployer"]
-    kind: Literal["*", "container", "volume", "network", "image"] = "*"
+    kind: Literal["*", "container", "volume", "network"] = "*"
     pattern: Annotated[str, Field(min_length=1, max_length=128)]
 
 
