@@ -1,7 +1,8 @@
 """Decoding of requests: query values, Docker's filters, JSON objects with typed fields.
 
 Whatever has the wrong type is an InvalidArgument that names the field. A JSON null is Go's zero value, and names are
-found whatever their case, because Docker's own decoder (encoding/json) does both.
+found whatever their case, because Docker's own decoder (encoding/json) does both. Where that decoder would take the
+last of two of one name, or of two in different case, we refuse: no second reading of a request exists.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
     if not data.strip():
         return {}
     try:
-        value = json.loads(data, parse_constant=_refuse_constant)
+        value = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"invalid JSON: {error}") from error
     if value is None:
@@ -77,6 +78,13 @@ def parse_object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidArgument(f"invalid JSON: expected an object, got {kind_of(value)}")
     return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return found
 
 
 def _refuse_constant(name: str) -> None:
@@ -95,6 +103,7 @@ class Fields:
         self._value = value
         self._path = path
         self._folded: dict[str, str] | None = None
+        self._ambiguous: set[str] | None = None
         self._read: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
@@ -108,14 +117,25 @@ class Fields:
         """Return a field as it is, None if absent."""
         if name in self._value:
             self._read.add(name)
+            self._check_once(name)
             return self._value[name]
         if self._folded is None:
             self._folded = {key.lower(): key for key in self._value}
         key = self._folded.get(name.lower())
         if key is None:
             return None
+        self._check_once(name)
         self._read.add(key)
         return self._value[key]
+
+    def _check_once(self, name: str) -> None:
+        """Refuse a field that is there in two cases: another reader might take the other one."""
+        if self._ambiguous is None:
+            folded = [key.lower() for key in self._value]
+            twice = len(set(folded)) < len(folded)
+            self._ambiguous = {key for key in folded if folded.count(key) > 1} if twice else set()
+        if self._ambiguous and name.lower() in self._ambiguous:
+            raise InvalidArgument(f"{self.name_of(name)}: given more than once")
 
     def _typed(self, name: str, kind: type) -> Any:
         value = self.raw(name)

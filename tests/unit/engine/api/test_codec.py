@@ -93,3 +93,25 @@ def test_what_nobody_read_is_named_unless_it_is_zero():
 def test_a_command_may_be_one_string():
     assert codec.Fields({"Cmd": "ls"}).command("Cmd") == ("ls",)
     assert codec.Fields({"Cmd": ["ls", "-l"]}).command("Cmd") == ("ls", "-l")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"Privileged": false, "Privileged": true}',
+        '{"HostConfig": {"Binds": [], "Binds": ["/:/h"]}}',
+        '{"Labels": {"a": "1", "a": "2"}}',
+    ],
+)
+def test_a_name_that_occurs_twice_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="twice"):
+        codec.parse_object(text.encode())
+
+
+@pytest.mark.parametrize("name", ["Privileged", "privileged", "PRIVILEGED"])
+def test_a_field_in_two_cases_is_refused_and_labels_may_differ_in_case(name: str) -> None:
+    body = b'{"Privileged": false, "privileged": true, "Labels": {"a": "", "A": ""}}'
+    fields = codec.Fields(codec.parse_object(body))
+    with pytest.raises(InvalidArgument, match="more than once"):
+        fields.flag(name)
+    assert fields.mapping("Labels") == {"a": "", "A": ""}
