@@ -62,6 +62,9 @@ ROWS: tuple[Row, ...] = (
     Row("BERTH_SANDBOX_POOL", "8", int, "Network sandboxes kept ready for starts; 0: none."),
     Row("BERTH_JOURNAL_DAYS", "90", int, "Days that events (docker events --since) are kept."),
     Row("BERTH_JOURNAL_ROWS", "1000000", int, "Events kept at most."),
+    Row("BERTH_AUDIT_DAYS", "365", int, "Days that the audit record is kept; 0: for ever."),
+    Row("BERTH_AUDIT_FILE", "", str, "A file to which each row of the audit record is appended (JSON lines)."),
+    Row("BERTH_AUDIT_SYSLOG", "", str, "Where else it goes: udp://host:port or unix:///dev/log; empty: nowhere."),
     Row("BERTH_MAX_BODY", "8388608", int, "Largest JSON request body, in bytes."),
 )
 
@@ -86,6 +89,9 @@ class Settings:
     sandbox_pool: int
     journal_days: int
     journal_rows: int
+    audit_days: int
+    audit_file: str
+    audit_syslog: str
     max_body: int
 
 

@@ -22,9 +22,11 @@ from webui.gateway.engine import EngineGateway
 from webui.gateway.live import LiveStreams
 from webui.models.database import database_url, migrate
 from webui.server import create_server, listen
+from webui.services import audit_stream
 
 _LOG = logging.getLogger(__name__)
 _RECHECK_S = 1.0
+_EXPIRE_S = 3600.0
 
 
 def run(settings: Settings) -> int:
@@ -33,7 +35,7 @@ def run(settings: Settings) -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         server = _prepare(settings)
-    except (privileges.PrivilegeError, OSError, SQLAlchemyError) as error:
+    except (privileges.PrivilegeError, OSError, SQLAlchemyError, ValueError) as error:
         sys.stderr.write(f"berth web: {error}\n")
         return 1
     _on_signals(server)
@@ -55,12 +57,14 @@ def _prepare(settings: Settings) -> pywsgi.WSGIServer:
         privileges.hand_over(folder, user)
         privileges.drop(user)
     parts = create_parts(settings)
+    audit_stream.attach(parts.audit, settings.audit_file, settings.audit_syslog)
     app, sockets = create_app(parts, files)
     live = LiveStreams(parts.accounts)
     gateway = EngineGateway(parts.hosts, parts.authenticator, parts.audit, live)
     server = create_server(listener, app, sockets, gateway)
     parts.accounts.on_change(lambda: gevent.spawn(live.recheck))
     gevent.spawn(_every, _RECHECK_S, live.recheck)
+    gevent.spawn(_every, _EXPIRE_S, lambda: audit_stream.expire(parts.audit, settings.audit_days))
     sockets.start()
     _announce(settings, listener.getsockname(), parts.accounts)
     return server
