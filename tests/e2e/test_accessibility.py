@@ -12,17 +12,25 @@ from tests.support.docker_cli import Docker
 
 AXE = Path(__file__).resolve().parents[2] / "static/node_modules/axe-core/axe.min.js"
 PAGES = (
+    "/overview",
     "/containers",
+    "/containers?group=image",
+    "/events",
     "/images",
     "/images?pull=new",
     "/volumes",
     "/volumes?new=1",
     "/networks",
     "/networks?new=1",
+    "/networks?view=graph",
+    "/networks?view=ports",
     "/run",
     "/account",
 )
-TABS = ("", "/logs", "/terminal", "/stats", "/changes", "/inspect")
+TABS = (
+    "", "/logs", "/terminal", "/stats", "/files", "/files?path=/etc&file=passwd", "/processes",
+    "/changes", "/history", "/inspect",
+)  # fmt: skip
 RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(found =>
   found.violations.map(rule => `${rule.id} (${rule.impact}): ` +
     rule.nodes.slice(0, 3).map(node => node.target + " " + node.html.slice(0, 160)).join(" | ")))"""
@@ -42,7 +50,7 @@ def test_pages(page: Page, docker: Docker, scheme: str) -> None:
     docker.running("--name", name, "-p", "127.0.0.1::80", script="while :; do echo out; echo err >&2; sleep 0.2; done")
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     found: list[str] = []
-    for path in (*PAGES, *(f"/containers/{name}{tab}" for tab in TABS)):
+    for path in (*PAGES, f"/run?edit={name}", *(f"/containers/{name}{tab}" for tab in TABS)):
         page.goto(path)
         expect(page.get_by_test_id("live-mark")).to_have_attribute("data-state", "live")
         if path == "/containers":

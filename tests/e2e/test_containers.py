@@ -86,6 +86,13 @@ def test_single_keys_on_the_focused_row(page: Page, docker: Docker) -> None:
     mine.focus()
     page.keyboard.press("d")
     page.get_by_test_id("ask-yes").click()
+    expect(state).to_contain_text("to be removed")
+    page.get_by_test_id("undo-keep").click()
+    expect(state).to_have_attribute("data-state", "exited")
+    mine.focus()
+    page.keyboard.press("d")
+    page.get_by_test_id("ask-yes").click()
+    page.get_by_test_id("undo-now").click()
     expect(mine).to_have_count(0)
     page.keyboard.press("/")
     expect(page.get_by_test_id("filter")).to_be_focused()
@@ -114,8 +121,35 @@ def test_the_filter_is_in_the_address_and_bulk_actions_do_what_the_states_allow(
     page.get_by_test_id("bulk-remove").click()
     expect(page.get_by_test_id("ask")).to_contain_text(names[0])
     page.get_by_test_id("ask-yes").click()
+    page.get_by_test_id("undo-now").click()
     expect(page.get_by_test_id("containers-empty")).to_be_visible()
     assert docker.ok("ps", "-aq", "--filter", f"label={label}") == ""
+
+
+def test_columns_and_groups_are_chosen_and_kept(page: Page, docker: Docker) -> None:
+    label, stack = f"cols={docker.token}", f"stack{docker.token}"
+    names = [docker.name(f"cols{i}") for i in range(2)]
+    for name in names:
+        docker.running("--name", name, "-l", label, "-l", f"com.docker.compose.project={stack}")
+    page.goto(f"/containers?q=label:{label}&group=stack")
+    head = page.get_by_test_id("group-head")
+    expect(head).to_contain_text(stack)
+    expect(head).to_contain_text("2 containers")
+    head.click()
+    expect(page.get_by_test_id("container-row")).to_have_count(0)
+    page.reload()
+    expect(head).to_have_attribute("aria-expanded", "false")
+    head.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("container-row")).to_have_count(2)
+    page.get_by_test_id("columns").click()
+    page.get_by_test_id("column-net").click()
+    page.get_by_test_id("column-image").click()
+    page.reload()
+    expect(page.get_by_role("columnheader", name="Network")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Image")).to_have_count(0)
+    page.goto(f"/containers?q=stack:{stack}")
+    expect(page.get_by_test_id("container-row")).to_have_count(2)
 
 
 def test_an_error_of_the_engine_is_shown_in_its_own_words(page: Page, docker: Docker) -> None:

@@ -79,6 +79,7 @@ def test_a_newcomer_gets_from_the_image_to_the_live_log_and_back(
     expect(page.get_by_test_id("state")).to_have_attribute("data-state", "exited")
     page.get_by_test_id("act-remove").click()
     page.get_by_test_id("ask-yes").click()
+    page.get_by_test_id("undo-now").click()
     expect(page.get_by_test_id("container-gone")).to_be_visible()
     page.get_by_test_id("nav-containers").click()
     expect(page.locator("[data-name=newcomer]")).to_have_count(0)

@@ -95,9 +95,9 @@ function Cell({ row, column }: { row: ContainerRow; column: ColumnId }) {
 function Net({ id }: { id: string }) {
   const point = useUsage(usage, id);
   const [before, now] = usage.history(id).slice(-2);
-  if (!point || !before || !now || now.at <= before.at) return <div role="gridcell" className="c-net needs-2 dim">–</div>;
+  if (!point || !before || !now || now.at <= before.at) return <div role="gridcell" className="c-net needs-1 dim">–</div>;
   const rate = (key: "rx" | "tx") => bytes(Math.max(0, now[key] - before[key]) / ((now.at - before.at) / 1000));
-  return <div role="gridcell" className="c-net needs-2 tabular"><span>↓ {rate("rx")}</span><span>↑ {rate("tx")}</span></div>;
+  return <div role="gridcell" className="c-net needs-1 tabular"><span>↓ {rate("rx")}</span><span>↑ {rate("tx")}</span></div>;
 }
 
 function Load({ id, of }: { id: string; of: "cpu" | "mem" }) {

@@ -26,7 +26,7 @@ export const COLUMNS: readonly Column[] = [
   { id: "created", label: "col.created", width: "96px", sortKey: "created", needs: 2 },
   { id: "cpu", label: "col.cpu", width: "126px", sortKey: "cpu", needs: 0 },
   { id: "mem", label: "col.mem", width: "142px", sortKey: "mem", needs: 0 },
-  { id: "net", label: "col.net", width: "116px", sortKey: null, needs: 2 },
+  { id: "net", label: "col.net", width: "104px", sortKey: null, needs: 1 },
 ];
 const FIRST: ColumnId[] = ["image", "ports", "created", "cpu", "mem"];
 

@@ -224,7 +224,7 @@ export function fieldOf(message: string, field: string | null, spec: RunSpec): s
     return `ports.${at < 0 ? 0 : at}.host`;
   }
   if (/no such image|manifest|pull access|repository|invalid reference|registry/i.test(message)) return "image";
-  if (/executable file not found|no such file or directory.*exec|exec format/i.test(message)) return "command";
+  if (/executable file not found|no such file or directory.*exec|exec:? .*no such file or directory|exec format/i.test(message)) return "command";
   if (/unable to find user|no matching entries in passwd/i.test(message)) return "user";
   if (/network .* not found/i.test(message)) return "network";
   if (/memory limit/i.test(message)) return "memory";
