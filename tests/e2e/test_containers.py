@@ -138,7 +138,7 @@ def test_columns_and_groups_are_chosen_and_kept(page: Page, docker: Docker) -> N
     head.click()
     expect(page.get_by_test_id("container-row")).to_have_count(0)
     page.reload()
-    expect(head).to_have_attribute("aria-expanded", "false")
+    expect(head.get_by_role("button")).to_have_attribute("aria-expanded", "false")
     head.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("container-row")).to_have_count(2)

@@ -54,7 +54,7 @@ export function EventLine({ event, plain = false }: { event: JournalEvent; plain
   const name = nameOfEvent(event);
   const detail = detailOf(event);
   return (
-    <div className="event" data-tone={toneOf(event)} data-testid="event" data-action={event.Action} data-seq={event.berthSeq}>
+    <div className="event" role="listitem" data-tone={toneOf(event)} data-testid="event" data-action={event.Action} data-seq={event.berthSeq}>
       <i aria-hidden="true" />
       <time dateTime={new Date(at).toISOString()} title={dateTime(at)}>{ago(at, now)}</time>
       <span className="event-what">

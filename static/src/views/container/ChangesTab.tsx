@@ -40,7 +40,7 @@ export function ChangesTab({ row }: TabProps) {
   }, [row, turn]);
   const shown = useMemo(() => (found ?? []).filter((change) => change.Path.toLowerCase().includes(text.trim().toLowerCase())), [found, text]);
   if (error) return <Alert color="red" title={error} />;
-  if (!found) return <Skeleton height={240} aria-label={t("loading")} />;
+  if (!found) return <Skeleton height={240} role="status" aria-label={t("loading")} />;
   return (
     <>
       <div className="tools">

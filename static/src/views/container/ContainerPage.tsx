@@ -62,7 +62,7 @@ export function ContainerPage({ id, tab }: { id: string; tab: string }) {
     return () => void (document.title = "Berth");
   }, [name]);
   if (!found) {
-    if (!ready) return <div className="page"><Skeleton height={28} width={320} aria-label={t("loading")} /><Skeleton height={200} /></div>;
+    if (!ready) return <div className="page"><Skeleton height={28} width={320} role="status" aria-label={t("loading")} /><Skeleton height={200} /></div>;
      
     const gone = last.current;
     return (
@@ -84,7 +84,7 @@ export function ContainerPage({ id, tab }: { id: string; tab: string }) {
           {tabs.map(({ id: one, label, icon: Icon }) => <Tabs.Tab key={one} value={one} leftSection={<Icon size={16} />} data-testid={`tab-${one}`}>{t(label)}</Tabs.Tab>)}
         </Tabs.List>
         <Tabs.Panel value={current?.id ?? "overview"} className="container-panel">
-          <Suspense fallback={<Skeleton height={240} mt="md" aria-label={t("loading")} />}>{Page && <Page row={found} key={found.Id} />}</Suspense>
+          <Suspense fallback={<Skeleton height={240} mt="md" role="status" aria-label={t("loading")} />}>{Page && <Page row={found} key={found.Id} />}</Suspense>
         </Tabs.Panel>
       </Tabs>
     </div>

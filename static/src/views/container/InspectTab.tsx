@@ -26,7 +26,7 @@ export function InspectTab({ row }: TabProps) {
     else if (event.key === "Escape") setText("");
   };
   if (error && !detail) return <Alert color="red" title={error} />;
-  if (!detail) return <Skeleton height={240} aria-label={t("loading")} />;
+  if (!detail) return <Skeleton height={240} role="status" aria-label={t("loading")} />;
   return (
     <>
       <div className="tools">

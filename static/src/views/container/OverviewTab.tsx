@@ -22,7 +22,7 @@ import "../../ui/resources.css";
 export function OverviewTab({ row }: TabProps) {
   const { detail, error } = useDetail(row);
   if (error && !detail) return <Alert color="red" mt="md" title={error} />;
-  if (!detail) return <Skeleton height={220} mt="md" aria-label={t("loading")} />;
+  if (!detail) return <Skeleton height={220} mt="md" role="status" aria-label={t("loading")} />;
   return (
     <div className="overview" data-testid="overview">
       <Trouble detail={detail} />

@@ -36,7 +36,7 @@ export function ProcessesTab({ row }: TabProps) {
   }, [row.Id, running, pids, turn]);
   if (!running) return <div className="panel empty"><h2>{t("proc.stopped")}</h2></div>;
   if (error) return <Alert color="red" title={error} />;
-  if (!top) return <Skeleton height={200} aria-label={t("loading")} />;
+  if (!top) return <Skeleton height={200} role="status" aria-label={t("loading")} />;
   return (
     <>
       <div className="tools"><Button size="xs" variant="default" leftSection={<IconRefresh size={15} />} onClick={() => setTurn(turn + 1)}>{t("proc.again")}</Button></div>

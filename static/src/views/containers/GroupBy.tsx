@@ -29,8 +29,8 @@ export function GroupHead({ id, index, top, height, tabbable, onFocus }: { id: s
   const { key, name, count } = readHead(id);
   const closed = useValue(closedGroups).includes(key);
   return (
-    <div className="ctable-row ctable-group" role="row" tabIndex={tabbable ? 0 : -1} aria-rowindex={index + 2} aria-expanded={!closed} data-index={index} data-group={key} data-testid="group-head" onFocus={() => onFocus(id)} onClick={() => toggleGroup(key)} style={{ height, transform: `translateY(${top}px)` }}>
-      <div role="gridcell">{closed ? <IconChevronRight size={16} /> : <IconChevronDown size={16} />} <b>{name || t("group.rest")}</b> <span className="dim tabular">{t("group.count", { n: count })}</span></div>
+    <div className="ctable-row ctable-group" role="row" tabIndex={tabbable ? 0 : -1} aria-rowindex={index + 2} data-index={index} data-group={key} data-testid="group-head" onFocus={() => onFocus(id)} onClick={() => toggleGroup(key)} style={{ height, transform: `translateY(${top}px)` }}>
+      <div role="gridcell"><button type="button" className="group-button" tabIndex={-1} aria-expanded={!closed}>{closed ? <IconChevronRight size={16} /> : <IconChevronDown size={16} />} <b>{name || t("group.rest")}</b> <span className="dim tabular">{t("group.count", { n: count })}</span></button></div>
     </div>
   );
 }

@@ -31,7 +31,7 @@ export function RunPage() {
   const { template, error } = useTemplate(edit || from);
   if (!may("deploy")) return <div className="page"><div className="panel empty" data-testid="no-right"><h2>{t("right.none")}</h2><p>{t("right.none.lead")}</p></div></div>;
   if (error) return <div className="page"><Alert color="red" title={error} /></div>;
-  if ((edit || from) && !template) return <div className="page"><Skeleton height={28} width={320} aria-label={t("loading")} /><Skeleton height={300} /></div>;
+  if ((edit || from) && !template) return <div className="page"><Skeleton height={28} width={320} role="status" aria-label={t("loading")} /><Skeleton height={300} /></div>;
   const asked = query.get("image") ?? "";
   const first: RunSpec = !template ? { ...EMPTY, image: asked } : edit ? template.spec : { ...template.spec, name: "", ports: template.spec.ports.map((row) => ({ ...row, host: "" })) };
   return <Form key={`${edit}|${from}|${asked}`} first={first} asked={asked} old={edit ? template : null} />;

@@ -41,9 +41,9 @@ export function EventsPage() {
         <Checkbox label={t("events.commands")} checked={all} onChange={(event) => setQuery({ all: event.currentTarget.checked ? "1" : null })} data-testid="events-all" />
       </div>
       {error !== null && <Alert color="red" title={t("events.failed")}>{wordsOf(error)}</Alert>}
-      {events === null ? error === null && <div className="panel containers-loading"><Skeleton height={18} width="70%" aria-label={t("loading")} /></div>
+      {events === null ? error === null && <div className="panel containers-loading"><Skeleton height={18} width="70%" role="status" aria-label={t("loading")} /></div>
         : shown.length === 0 ? <div className="panel empty"><h2>{t("events.none")}</h2></div>
-          : <div className="panel" role="feed" aria-label={t("nav.events")} data-testid="events">{shown.slice(0, most).map((event) => <EventLine key={event.berthSeq ?? event.timeNano} event={event} />)}</div>}
+          : <div className="panel" role="list" aria-label={t("nav.events")} data-testid="events">{shown.slice(0, most).map((event) => <EventLine key={event.berthSeq ?? event.timeNano} event={event} />)}</div>}
       {(shown.length > most || older) && <Button variant="default" style={{ alignSelf: "center" }} onClick={() => { if (shown.length <= most) older?.(); setQuery({ show: String(most + SHOWN) }); }}>{t("events.older")}</Button>}
     </div>
   );

@@ -6,7 +6,7 @@ import { ago, bytes, dateTime } from "../../core/format";
 import { type Key, t } from "../../core/i18n";
 import { useMay } from "../../core/rights";
 import { setQuery, usePlace } from "../../core/router";
-import { IconBox, IconChevronRight, IconDownload, IconExternal, IconLogs, IconStack } from "../../ui/icons";
+import { IconBox, IconChevronRight, IconDownload, IconExternal, IconLogs, IconRefresh, IconStack } from "../../ui/icons";
 import { toastDone, toastError, wordsOf } from "../../ui/toast";
 import { FileView } from "./FileView";
 import { type FileEntry, type FileSource, type Folder, join, parentOf } from "./source";
@@ -43,12 +43,13 @@ export function FileBrowser({ source, version }: { source: FileSource; version?:
       <div className="tools">
         <Crumbs path={path} />
         <div className="spread">
+          <Button size="xs" variant="default" leftSection={<IconRefresh size={15} />} onClick={() => setTurn((n) => n + 1)} data-testid="files-again">{t("proc.again")}</Button>
           <Button size="xs" variant="default" component="a" href={source.tarUrl(path)} download leftSection={<IconDownload size={15} />}>{t("files.download")}</Button>
           {write && <FileButton multiple onChange={(files) => void upload(files)}>{(props) => <Button size="xs" leftSection={<IconExternal size={15} />} {...props} data-testid="files-upload">{t("files.upload")}</Button>}</FileButton>}
         </div>
       </div>
       {error && <Alert color="red" role="alert" title={error} data-testid="files-error" />}
-      {!folder ? !error && <Skeleton height={200} aria-label={t("loading")} /> : <Names folder={folder} marks={marks} />}
+      {!folder ? !error && <Skeleton height={200} role="status" aria-label={t("loading")} /> : <Names folder={folder} marks={marks} />}
     </div>
   );
 }

@@ -69,7 +69,7 @@ export function FileView({ source, path, entry, editable, onClose }: Props) {
       </div>
       {error && <Alert color="red" role="alert" title={error} />}
       {big ? <div className="panel empty"><p>{t("files.big", { size: bytes(entry?.size ?? 0) })}</p></div>
-        : !file ? !error && <Skeleton height={240} aria-label={t("loading")} />
+        : !file ? !error && <Skeleton height={240} role="status" aria-label={t("loading")} />
           : text === null ? <div className="panel empty"><p>{t("files.binary")}</p></div>
             : <textarea className="file-text mono" aria-label={path} spellCheck={false} readOnly={!editable} value={typed ?? text} onChange={(event) => setTyped(event.currentTarget.value)} onKeyDown={keys} data-testid="file-text" />}
     </div>

@@ -38,7 +38,7 @@ export function OverviewPage() {
       <div className="page-head"><h1>{t("nav.overview")}</h1></div>
       <section className="panel" aria-label={t("needs.title")} data-testid="needs">
         <div className="panel-head"><h2>{t("needs.title")}</h2>{ready && <span className="dim tabular">{needs.length || ""}</span>}</div>
-        {!ready ? <div className="containers-loading"><Skeleton height={18} width="60%" aria-label={t("loading")} /></div>
+        {!ready ? <div className="containers-loading"><Skeleton height={18} width="60%" role="status" aria-label={t("loading")} /></div>
           : needs.length === 0 ? <p className="needs-none"><IconOk size={18} className="tone-ok" /> {t("needs.none")}</p>
             : <ul className="needs">{needs.slice(0, 30).map((need) => <NeedLine key={keyOf(need)} need={need} now={now} />)}</ul>}
       </section>
@@ -53,12 +53,12 @@ export function OverviewPage() {
                 <Meter label={t("col.mem")} share={1 - machine.memory_available / machine.memory_total} text={`${bytes(machine.memory_total - machine.memory_available)} / ${bytes(machine.memory_total)}`} />
                 <Meter label={t("overview.disk")} share={1 - machine.disk_free / machine.disk_total} text={t("overview.free", { free: bytes(machine.disk_free), total: bytes(machine.disk_total) })} />
               </>
-            ) : <Skeleton height={120} aria-label={t("loading")} />}
+            ) : <Skeleton height={120} role="status" aria-label={t("loading")} />}
           </div>
         </section>
         <section className="panel" aria-label={t("overview.changes")}>
           <div className="panel-head"><h2>{t("overview.changes")}</h2><Link href="/events" className="r-link">{t("overview.all")}</Link></div>
-          {events === null ? <div className="containers-loading"><Skeleton height={18} width="60%" aria-label={t("loading")} /></div> : changes.map((event) => <EventLine key={event.berthSeq ?? event.timeNano} event={event} />)}
+          {events === null ? <div className="containers-loading"><Skeleton height={18} width="60%" role="status" aria-label={t("loading")} /></div> : <div role="list">{changes.map((event) => <EventLine key={event.berthSeq ?? event.timeNano} event={event} />)}</div>}
         </section>
       </div>
     </div>
