@@ -1,7 +1,8 @@
-"""The dashboard in a real browser: first load, event to pixel with many containers, scrolling. `python -m benchmarks.browser`.
+"""The dashboard in a real browser: first load, event to pixel with many containers, scrolling.
 
-Starts an engine and web tier of its own on fresh roots, drives chromium through Playwright and prints a table. Needs root,
-the built UI, chromium and the docker CLI. Milliseconds are of the machine and the hour.
+`python -m benchmarks.browser` starts an engine and web tier of its own on fresh roots, drives chromium through
+Playwright and prints what it saw. Needs root, the built UI, chromium and the docker CLI. Milliseconds are of the
+machine and the hour.
 """
 
 from __future__ import annotations
@@ -145,8 +146,9 @@ def main() -> None:
                   f"{scroll['long']} long tasks")  # fmt: skip
             browser.close()
         finally:
-            for one in _docker(run, "ps", "-aq").split():
-                _docker(run, "rm", "-f", one)
+            left = _docker(run, "ps", "-aq").split()
+            if left:
+                _docker(run, "rm", "-f", *left)
             process.terminate()
             process.wait(20)
 

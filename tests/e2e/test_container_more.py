@@ -11,9 +11,9 @@ from tests.support.docker_cli import Docker
 
 def test_files_are_browsed_edited_and_uploaded(page: Page, docker: Docker) -> None:
     name = docker.name("files")
-    docker.running(
-        "--name", name, script="mkdir -p /srv/<b>x; echo one > /srv/note.txt; chmod 640 /srv/note.txt; sleep 600"
-    )
+    docker.running("--name", name)
+    script = "mkdir -p '/srv/<b>x'; echo one > /srv/note.txt; chmod 640 /srv/note.txt"
+    docker.ok("exec", name, "sh", "-c", script)
     page.goto(f"/containers/{name}/files")
     page.locator('[data-testid=file][data-name="srv"] button').click()
     expect(page).to_have_url(re.compile("path=%2Fsrv"))
