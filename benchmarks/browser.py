@@ -131,6 +131,7 @@ def main() -> None:
             loads = [_first_load(context, f"http://127.0.0.1:{port}") for _ in range(5)]
             for _ in range(options.sockets // 8):
                 context.new_page().goto(f"http://127.0.0.1:{port}/volumes")
+            page.bring_to_front()  # frames of a page behind others are not drawn
             page.goto(f"http://127.0.0.1:{port}/containers")
             page.get_by_test_id("container-row").first.wait_for()
             page.wait_for_timeout(1000)

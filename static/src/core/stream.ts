@@ -50,6 +50,8 @@ export class Stream {
   /** Frames that overtook the acknowledgement of their subscribe call. */
   private readonly early = new Map<number, Frame[]>();
   private generation = 0;
+  /** When the server was last heard, ms since 1970; 0 before the first frame. */
+  heard = 0;
 
   constructor(readonly socket: SocketLike) {
     socket.on("connect", () => this.connected());
@@ -144,6 +146,7 @@ export class Stream {
   }
 
   private frame(frame: Frame): void {
+    this.heard = Date.now();
     const one = this.bySub.get(frame.sub);
     if (one) this.deliver(one, frame);
     else {

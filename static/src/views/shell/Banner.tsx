@@ -1,5 +1,6 @@
 /** What is wrong between here and the engine; it goes by itself when it is well again. */
 import { useEffect, useState } from "react";
+import { useSeconds } from "../../core/clock";
 import { t } from "../../core/i18n";
 import { engineTrouble, stream } from "../../core/live";
 import { useValue } from "../../core/store";
@@ -15,6 +16,7 @@ export function Banner() {
       <IconUnplugged size={16} />
       <strong>{offline ? t("banner.web") : t("banner.engine")}</strong>
       <span className="banner-why">{offline ? "" : engine}</span>
+      <Age />
     </div>
   );
 }
@@ -25,9 +27,16 @@ export function LiveMark() {
   const state = connection === "offline" ? "offline" : engine !== null ? "trouble" : connection === "connecting" ? "connecting" : "live";
   return (
     <span className="live-mark" data-state={state} data-testid="live-mark">
-      <i aria-hidden="true" /> {t(`live.${state}`)}
+      <i aria-hidden="true" /> {t(`live.${state}`)}{state !== "live" && <Age />}
     </span>
   );
+}
+
+/** How old what is on screen is, while nothing new comes. */
+function Age() {
+  const now = useSeconds();
+  if (!stream.heard) return null;
+  return <span className="tabular live-age" data-testid="live-age"> · {t("live.as.of", { n: Math.max(0, Math.round((now - stream.heard) / 1000)) })}</span>;
 }
 
 /** True once `now` has been true for that long: a blip is not worth a banner. */
