@@ -20,6 +20,7 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, CDPSession, Page, sync_playwright
 
+_INSTANCE = "bbrow"
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = os.environ.get("BERTH_TEST_CHROMIUM", "/usr/bin/chromium")
 _STARTED = """name => new Promise(done => {
@@ -55,16 +56,29 @@ def _free_port() -> int:
 def _start(root: Path, port: int) -> tuple[subprocess.Popen[str], str]:
     environment = {
         **os.environ, "BERTH_DATA_ROOT": str(root / "data"), "BERTH_RUN_ROOT": str(root / "run"),
-        "BERTH_WEB_BIND": f"127.0.0.1:{port}", "BERTH_BRIDGE_POOL": "10.216.0.0/16", "BERTH_LOG_LEVEL": "warning",
+        "BERTH_WEB_BIND": f"127.0.0.1:{port}", "BERTH_BRIDGE_POOL": "10.216.0.0/16", "BERTH_LOG_LEVEL": "error",
+        "BERTH_INSTANCE": _INSTANCE,
     }  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, "app.py", "up"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        ["unshare", "--mount", "--propagation", "private", sys.executable, "app.py", "up"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout
     for line in process.stdout:
         if found := re.search(r"https?://\S*setup\S*", line):
             return process, found[0]
     raise SystemExit("the product did not start")
+
+
+def _sweep() -> None:
+    """Remove the links and the table of the instance; its mounts went with the mount namespace."""
+    for name in os.listdir("/sys/class/net"):
+        if name[1:].startswith(_INSTANCE + "-"):
+            subprocess.run(["ip", "link", "delete", name], check=False)
+    subprocess.run(["nft", "delete", "table", "inet", f"berth_{_INSTANCE}"], check=False)
 
 
 def _sign_in(context: BrowserContext, link: str) -> Page:
@@ -137,7 +151,7 @@ def main() -> None:
             page.wait_for_timeout(1000)
             late = sorted(_event_to_pixel(page, run, options.turns))
             scroll = page.evaluate(_SCROLL)
-            gaps = scroll["gaps"]
+            gaps = scroll["gaps"] or [0.0]
             print(f"containers {options.containers}, pages {len(context.pages)}")
             print(
                 f"first load, cache off: {statistics.median(t for t, _ in loads):.0f} ms, {loads[0][1] / 1024:.0f} KiB"
@@ -152,6 +166,7 @@ def main() -> None:
                 _docker(run, "rm", "-f", *left)
             process.terminate()
             process.wait(20)
+            _sweep()
 
 
 if __name__ == "__main__":
