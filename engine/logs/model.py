@@ -28,7 +28,8 @@ class LogQuery:
     """Which part of a log, and how it is shown.
 
     `since_ns` and `until_ns` are inclusive, 0: no bound. `tail` counts the last lines of the streams chosen (before
-    `until_ns`), None: all of them. `details` are attributes put before each line (`None`: not asked for).
+    `until_ns`), None: all of them. `after` is a position (`logs.files`) and stands for all three: lines that end later
+    than it. `details` are attributes put before each line (`None`: not asked for).
     """
 
     stdout: bool = True
@@ -39,6 +40,7 @@ class LogQuery:
     follow: bool = False
     timestamps: bool = False
     details: Mapping[str, str] | None = field(default=None)
+    after: int | None = None
 
     @property
     def streams(self) -> frozenset[str]:

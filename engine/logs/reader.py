@@ -24,6 +24,7 @@ class LogReader:
         self._until_ns = query.until_ns
         self._segments: list[Segment] = files.open()
         self._end = seek.end_of(self._segments)
+        self._skipped = 0
         start = self._start(query)
         self._index, self._offset = start.position
         self._joiner = k8s_file.Joiner(query.streams, start.skip)
@@ -31,7 +32,11 @@ class LogReader:
 
     def _start(self, query: LogQuery) -> seek.Start:
         segments = self._segments
-        start = seek.Start(seek.Position(0, 0), {})
+        start = seek.beginning(segments)
+        if query.after is not None:
+            if segments and query.after < segments[0].base:
+                self._skipped = self._files.lines_dropped(query.after)
+            return seek.start_after(segments, seek.place_of(segments, query.after), query.streams)
         if query.until_ns:
             self._end = min(self._end, seek.find_after(segments, query.until_ns))
         if query.since_ns:
@@ -59,6 +64,18 @@ class LogReader:
     def is_done(self) -> bool:
         """Whether nothing more can come: lines later than the query's end were met."""
         return self._done
+
+    @property
+    def position(self) -> int:
+        """The position up to which lines were read: `LogQuery.after` goes on there."""
+        if self._index < len(self._segments):
+            return self._segments[self._index].base + self._offset
+        return self._segments[-1].base + self._segments[-1].size if self._segments else 0
+
+    def take_skipped(self) -> int:
+        """Return how many lines rotation has dropped before this reader came to them, since the last call."""
+        skipped, self._skipped = self._skipped, 0
+        return skipped
 
     def flush(self) -> Lines:
         """Return what was written after the last newline: nobody will write its end."""
@@ -94,6 +111,12 @@ class LogReader:
         successor = self._files.open_after(self._segments[-1].inode if self._segments else 0)
         if successor is None:
             return False
+        if self._segments:
+            last = self._segments[-1]
+            end = last.base + last.final_size()
+            if successor.base > end:
+                self._skipped += self._files.lines_dropped(end)
+                self._joiner.restart(successor.headless)
         self._segments.append(successor)
         return True
 

@@ -97,10 +97,47 @@ def _line_from(segment: Segment, offset: int, end: int, *, aligned: bool = False
     return None
 
 
+def beginning(segments: Sequence[Segment]) -> Start:
+    """Return the log's beginning; lines whose own beginning was dropped by rotation are left out."""
+    return Start(Position(0, 0), {name.encode(): 1 for name in (segments[0].headless if segments else ())})
+
+
+def place_of(segments: Sequence[Segment], position: int) -> Position:
+    """Return the place of a byte's position; the beginning or the end where it lies outside."""
+    for index in range(len(segments) - 1, -1, -1):
+        if segments[index].base <= position:
+            return Position(index, min(position - segments[index].base, segments[index].size))
+    return Position(0, 0)
+
+
+def start_after(segments: Sequence[Segment], end: Position, streams: frozenset[str], budget: int = _LOOK_BACK) -> Start:
+    """Return where to begin for all lines that end after `end`: one in the making there is found within `budget`."""
+    begin = beginning(segments)
+    ends: Counter[bytes] = Counter()
+    unfinished: set[bytes] = set()
+    chosen = {name.encode() for name in streams}
+    place = end
+    for reached, lines in _backwards(segments, begin.position, end, budget):
+        place = reached
+        for line in reversed(lines):
+            stream = line[k8s_file.STREAM]
+            if not k8s_file.is_piece(line):
+                ends[stream] += 1
+            elif not ends[stream]:
+                unfinished.add(stream)
+        if all(ends[stream] for stream in chosen):
+            break
+    if place == begin.position:
+        ends.update({stream: 1 for stream in begin.skip if not ends[stream]})
+    if end == begin.position:
+        return begin
+    return Start(place, dict(ends)) if unfinished & chosen else Start(end, {})
+
+
 def start_at(segments: Sequence[Segment], position: Position, streams: frozenset[str]) -> Start:
     """Return `position` as a start: lines that began before it are left out."""
-    if not segments:
-        return Start(position, {})
+    if not segments or position == (0, 0):
+        return beginning(segments)
     unseen = {name.encode() for name in streams}
     skip = {}
     for _, lines in _backwards(segments, Position(0, 0), position, budget=2 * _WINDOW):

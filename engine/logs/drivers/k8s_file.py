@@ -12,7 +12,7 @@ passes through here, in large blocks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -112,6 +112,11 @@ class Joiner:
             return Lines(lines, tags)
         lines = self._mend(lines, [index for index, line in enumerate(lines) if line[_FLAG] == _P])
         return Lines(lines, self._tags & _FULL if not self._in_parts else {line[TAG] for line in lines})
+
+    def restart(self, headless: Iterable[str]) -> None:
+        """Forget lines in the making: their ends are lost. The next line of a `headless` stream has lost its head."""
+        self._pending.clear()
+        self._skip = {name.encode(): 1 for name in headless}
 
     def flush(self) -> Lines:
         """Return what is held back, as unfinished lines: the log ends here."""

@@ -216,7 +216,7 @@ def test_a_log_is_rotated_at_its_size_and_followers_lose_nothing(make: Callable[
     assert world.writer.reopened >= 3
     assert follower.ended() == expected
     files = sorted(path.name for path in world.writer.path.parent.iterdir())
-    assert files == ["log", "log.1"]
+    assert files == ["log", "log.1", "log.dropped"]
     assert expected.endswith(world.read())
 
 
