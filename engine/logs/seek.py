@@ -128,7 +128,9 @@ def start_after(segments: Sequence[Segment], end: Position, streams: frozenset[s
         if all(ends[stream] for stream in chosen):
             break
     if place == begin.position:
-        ends.update({stream: 1 for stream in begin.skip if not ends[stream]})
+        headless = [stream for stream in begin.skip if not ends[stream]]
+        ends.update(headless)
+        unfinished.update(headless)
     if end == begin.position:
         return begin
     return Start(place, dict(ends)) if unfinished & chosen else Start(end, {})

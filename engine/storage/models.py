@@ -68,3 +68,24 @@ NETWORKS = Table(
     Column("document", Text, nullable=False),
     UniqueConstraint("namespace", "name"),
 )
+
+LOG_ARCHIVES = Table(
+    "log_archives",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("namespace", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("removed_ns", Integer, nullable=False),
+    Column("ready", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("stored", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "namespace", "removed_ns"),
+)
+
+LOG_POLICIES = Table(
+    "log_policies",
+    METADATA,
+    Column("namespace", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+)
