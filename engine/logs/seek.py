@@ -127,19 +127,22 @@ def start_after(segments: Sequence[Segment], end: Position, streams: frozenset[s
                 unfinished.add(stream)
         if all(ends[stream] for stream in chosen):
             break
-    if place == begin.position:
+    if _is_beginning(segments, place):
         headless = [stream for stream in begin.skip if not ends[stream]]
         ends.update(headless)
         unfinished.update(headless)
-    if end == begin.position:
-        return begin
     return Start(place, dict(ends)) if unfinished & chosen else Start(end, {})
+
+
+def _is_beginning(segments: Sequence[Segment], place: Position) -> bool:
+    """Say whether nothing is before a place: the files before it, if any, are empty."""
+    return place.offset == 0 and not any(segment.size for segment in segments[: place.file])
 
 
 def start_at(segments: Sequence[Segment], position: Position, streams: frozenset[str]) -> Start:
     """Return `position` as a start: lines that began before it are left out."""
-    if not segments or position == (0, 0):
-        return beginning(segments)
+    if _is_beginning(segments, position):
+        return Start(position, beginning(segments).skip)
     unseen = {name.encode() for name in streams}
     skip = {}
     for _, lines in _backwards(segments, Position(0, 0), position, budget=2 * _WINDOW):
