@@ -84,6 +84,10 @@ _PLAIN_CONFIG = frozenset(
 )
 
 
+_GUARDED_NETWORK_OPTIONS = frozenset({"com.docker.network.bridge.name", "parent"})
+_ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
+
+
 def _only_tightens(option: str) -> bool:
     return option.replace(":", "=", 1) in ("no-new-privileges", "no-new-privileges=true")
 
@@ -124,6 +128,23 @@ def check_volume(scope: Scope, driver: str, options: Mapping[str, str]) -> None:
             raise _forbidden("Driver", "volume-drivers")
         if options:
             raise _forbidden("DriverOpts", "volume-drivers")
+
+
+def check_network(scope: Scope, driver: str, options: Mapping[str, str]) -> None:
+    """The same for a network: on the wire of a host's link it is in the host's LAN, a device's name is the host's."""
+    if not is_limited(scope) or "namespaces" in scope.grants:
+        return
+    if driver not in ("", "bridge"):
+        raise _forbidden("Driver", "namespaces")
+    for name in options:
+        if name in _GUARDED_NETWORK_OPTIONS:
+            raise _forbidden(f"Options[{name}]", "namespaces")
+
+
+def check_endpoint(scope: Scope, driver_opts: Mapping[str, str] | None) -> None:
+    """The same for a container's place in a network: its options may hold sysctls."""
+    if is_limited(scope) and "sysctls" not in scope.grants and _ENDPOINT_SYSCTLS in (driver_opts or {}):
+        raise _forbidden(f"DriverOpts[{_ENDPOINT_SYSCTLS}]", "sysctls")
 
 
 def _set_fields(value: Config | HostConfig) -> list[str]:

@@ -88,6 +88,8 @@ class Endpoint:
     global_ipv6_prefix_len: int = 0
     mac_address: str = ""
     dns_names: tuple[str, ...] = ()
+    interface: str = ""
+    """What its interface is called inside; "" where there is none (or the record is of an older engine)."""
 
 
 @dataclass(frozen=True, slots=True)

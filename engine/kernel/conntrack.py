@@ -21,7 +21,7 @@ _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR, _DONE = 2, 3
 _ORIG, _REPLY, _STATUS, _FILTER = 1, 2, 3, 25
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
-_V4_SRC, _V4_DST = 1, 2
+_V4_SRC, _V6_SRC = 1, 3
 _PROTO_NUM, _SRC_PORT, _DST_PORT = 1, 2, 3
 _FILTER_ORIG_FLAGS, _FILTER_REPLY_FLAGS = 1, 2
 _BY_IP_SRC, _BY_PROTO, _BY_DST_PORT = 1 << 0, 1 << 3, 1 << 5
@@ -39,34 +39,39 @@ class _Flow:
     is_rewritten: bool
 
 
-def forget_udp_to(address: ipaddress.IPv4Address) -> int:
+def forget_udp_to(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
     """Forget UDP flows that end at a container's address; return how many there were."""
-    wanted = _nest(_TUPLE_IP, _attribute(_V4_SRC, address.packed)) + _proto()
+    source = _V4_SRC if address.version == 4 else _V6_SRC
+    wanted = _nest(_TUPLE_IP, _attribute(source, address.packed)) + _proto()
     request = _nest(_REPLY, wanted) + _filter(0, _BY_IP_SRC | _BY_PROTO)
-    return _forget(request, lambda flow: flow.reply_source == address.packed)
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    return _forget(request, lambda flow: flow.reply_source == address.packed, family)
 
 
 def forget_udp_port(port: int) -> int:
     """Forget UDP flows to a port of the host which were seen before it was published; return how many there were."""
     wanted = _proto(_attribute(_DST_PORT, struct.pack("!H", port)))
     request = _nest(_ORIG, wanted) + _filter(_BY_PROTO | _BY_DST_PORT, 0)
-    return _forget(request, lambda flow: flow.port == port and not flow.is_rewritten)
+    return sum(
+        _forget(request, lambda flow: flow.port == port and not flow.is_rewritten, family)
+        for family in (socket.AF_INET, socket.AF_INET6)
+    )
 
 
-def _forget(request: bytes, matches: Callable[[_Flow], bool]) -> int:
+def _forget(request: bytes, matches: Callable[[_Flow], bool], family: int) -> int:
     with contextlib.closing(
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 12)  # NETLINK_NETFILTER
     ) as channel:
-        _send(channel, _GET, _REQUEST | _DUMP, request)
+        _send(channel, _GET, _REQUEST | _DUMP, request, family)
         found = [flow for flow in _flows(channel) if matches(flow)]
         for flow in found:
-            _send(channel, _DELETE, _REQUEST | _ACK, _nest(_ORIG, flow.original))
+            _send(channel, _DELETE, _REQUEST | _ACK, _nest(_ORIG, flow.original), family)
             channel.recv(65536)  # an error means that the flow has ended by itself
     return len(found)
 
 
-def _send(channel: socket.socket, kind: int, flags: int, attributes: bytes) -> None:
-    payload = struct.pack("=BBH", socket.AF_INET, 0, 0) + attributes
+def _send(channel: socket.socket, kind: int, flags: int, attributes: bytes, family: int) -> None:
+    payload = struct.pack("=BBH", family, 0, 0) + attributes
     channel.send(struct.pack("=IHHII", 16 + len(payload), kind, flags, 1, 0) + payload)
 
 
@@ -96,7 +101,7 @@ def _parse(data: bytes) -> _Flow | None:
         return None
     status = int.from_bytes(attributes.get(_STATUS, b"\0\0\0\0"), "big")
     port = int.from_bytes(proto[_DST_PORT], "big")
-    return _Flow(original, port, reply.get(_V4_SRC, b""), bool(status & _STATUS_DST_NAT))
+    return _Flow(original, port, reply.get(_V4_SRC) or reply.get(_V6_SRC, b""), bool(status & _STATUS_DST_NAT))
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:

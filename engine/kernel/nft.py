@@ -22,6 +22,8 @@ class Nft:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.threads: set[int] = set()
+        """Kernel ids of the threads that have run commands: the kernel tells listeners whose a change was by them."""
         self._library = _load()
         self._context = self._library.nft_ctx_new(0)
         if not self._context:
@@ -34,6 +36,7 @@ class Nft:
         with self._lock:
             if not self._context:
                 raise NftError("nftables context is closed")
+            self.threads.add(threading.get_native_id())
             status = self._library.nft_run_cmd_from_buffer(self._context, commands.encode())
             output = self._library.nft_ctx_get_output_buffer(self._context).decode()
             problem = self._library.nft_ctx_get_error_buffer(self._context).decode()

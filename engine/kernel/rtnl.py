@@ -18,18 +18,22 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_NEWLINK, _DELLINK, _GETLINK, _SETLINK, _NEWADDR, _DELADDR, _NEWROUTE = 16, 17, 18, 19, 20, 21, 24
+_NEWLINK, _DELLINK, _GETLINK, _SETLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 16, 17, 18, 19, 20, 24, 25
 _REQUEST, _ACK, _EXCL, _CREATE = 0x1, 0x4, 0x200, 0x400
 _NLMSG_ERROR = 2
 _IFF_UP = 1
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
 _IFLA_AF_SPEC, _IFLA_GROUP, _IFLA_NET_NS_FD = 26, 27, 28
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA, _VETH_PEER = 1, 2, 4, 5, 1
-_BRPORT_MODE = 4
+_BRPORT_MODE, _BRPORT_ISOLATED = 4, 33
+_MACVLAN_MODE, _IPVLAN_MODE = 1, 1
+_MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
+_IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 _ADDR_GEN_MODE, _ADDR_GEN_NONE = 8, 1
 _NESTED = 0x8000
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
-_RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 4, 5, 6
+_IFA_F_NODAD = 0x02
+_RTA_OIF, _RTA_GATEWAY = 4, 5
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 3, 0, 1
 
 _HEADER = struct.Struct("=IHHII")
@@ -80,15 +84,45 @@ def enslave(name: str, bridge_index: int) -> Message:
     return Message(_SETLINK, 0, payload, f"bring {name} up in its bridge")
 
 
-def hairpin(name: str) -> Message:
-    """Let the bridge send a frame back by port `name`, by which it came.
+def hairpin(name: str, *, isolated: bool = False) -> Message:
+    """Let the bridge send a frame back by port `name`, by which it came; `isolated`: to no other isolated port.
 
-    Needed where br_netfilter is on: a container's packet to its own published port is then rewritten on the bridge.
+    The way back is needed where br_netfilter is on: a container's packet to its own published port is then rewritten
+    on the bridge.
     """
     data = _attribute(_BRPORT_MODE, struct.pack("=B", 1))
+    data += _attribute(_BRPORT_ISOLATED, struct.pack("=B", 1)) if isolated else b""
     info = _attribute(_INFO_SLAVE_KIND, b"bridge") + _attribute(_INFO_SLAVE_DATA | _NESTED, data)
     payload = _ifinfo(0) + _attribute(_IFLA_IFNAME, _text(name)) + _attribute(_IFLA_LINKINFO | _NESTED, info)
     return Message(_NEWLINK, 0, payload, f"set hairpin mode of {name}")
+
+
+def on_wire(kind: str, mode: str, name: str, index: int, mac: str, parent: int, netns_fd: int, mtu: int = 0) -> Message:
+    """Make a `macvlan` or `ipvlan` link on link `parent` in the namespace of `netns_fd`, with its index; down.
+
+    An ipvlan has its parent's MAC: `mac` is not looked at. EOPNOTSUPP: the kernel does not have the kind.
+    """
+    if kind == "macvlan":
+        data = _attribute(_MACVLAN_MODE, struct.pack("=I", _MACVLAN_MODES[mode]))
+    else:
+        data = _attribute(_IPVLAN_MODE, struct.pack("=H", _IPVLAN_MODES[mode]))
+    info = _attribute(_INFO_KIND, kind.encode()) + _attribute(_INFO_DATA | _NESTED, data)
+    payload = (
+        _ifinfo(index)
+        + _attribute(_IFLA_IFNAME, _text(name))
+        + (_attribute(_IFLA_ADDRESS, _mac(mac)) if kind == "macvlan" else b"")
+        + _attribute(_IFLA_LINK, struct.pack("=I", parent))
+        + _attribute(_IFLA_NET_NS_FD, struct.pack("=I", netns_fd))
+        + (_attribute(_IFLA_MTU, struct.pack("=I", mtu)) if mtu else b"")
+        + _attribute(_IFLA_LINKINFO | _NESTED, info)
+    )
+    return Message(_NEWLINK, _CREATE | _EXCL, payload, f"make {kind} {name}")
+
+
+def probe(kind: str) -> Message:
+    """Ask for a macvlan or ipvlan with all else missing: EOPNOTSUPP where the kernel lacks the kind, else EINVAL."""
+    payload = _ifinfo(0) + _attribute(_IFLA_LINKINFO | _NESTED, _attribute(_INFO_KIND, kind.encode()))
+    return Message(_NEWLINK, _CREATE | _EXCL, payload, f"look for {kind}")
 
 
 def up(index: int) -> Message:
@@ -128,30 +162,45 @@ def delete(name: str) -> Message:
     return Message(_DELLINK, 0, _ifinfo(0) + _attribute(_IFLA_IFNAME, _text(name)), f"delete {name}")
 
 
-def address(index: int, interface: ipaddress.IPv4Interface) -> Message:
-    """Give link `index` an IPv4 address with its prefix and broadcast address."""
+def address(index: int, interface: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> Message:
+    """Give link `index` an address with its prefix: usable at once, IPv4 with its broadcast address."""
     packed = interface.ip.packed
+    is_v4 = interface.version == 4
     payload = (
-        struct.pack("=BBBBI", socket.AF_INET, interface.network.prefixlen, 0, _RT_SCOPE_UNIVERSE, index)
+        struct.pack(
+            "=BBBBI", _family(interface), interface.network.prefixlen, 0 if is_v4 else _IFA_F_NODAD, _RT_SCOPE_UNIVERSE,
+            index,
+        )
         + _attribute(_IFA_LOCAL, packed)
         + _attribute(_IFA_ADDRESS, packed)
-        + _attribute(_IFA_BROADCAST, interface.network.broadcast_address.packed)
-    )
+        + (_attribute(_IFA_BROADCAST, interface.network.broadcast_address.packed) if is_v4 else b"")
+    )  # fmt: skip
     return Message(_NEWADDR, _CREATE | _EXCL, payload, f"give link {index} the address {interface}")
 
 
-def default_route(gateway: ipaddress.IPv4Address, index: int, metric: int = 0) -> Message:
-    """Route everything through `gateway` on link `index`; `metric` 0 is the kernel's default."""
-    payload = (
+def default_route(gateway: ipaddress.IPv4Address | ipaddress.IPv6Address, index: int) -> Message:
+    """Route everything through `gateway` on link `index`."""
+    return Message(_NEWROUTE, _CREATE | _EXCL, _default(gateway, index), f"route through {gateway}")
+
+
+def drop_default_route(gateway: ipaddress.IPv4Address | ipaddress.IPv6Address, index: int) -> Message:
+    """Take the default route through `gateway` on link `index` away; ESRCH where there is none."""
+    return Message(_DELROUTE, 0, _default(gateway, index), f"route no more through {gateway}")
+
+
+def _default(gateway: ipaddress.IPv4Address | ipaddress.IPv6Address, index: int) -> bytes:
+    return (
         struct.pack(
             "=BBBBBBBBI",
-            socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0,
+            _family(gateway), 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST, 0,
         )
         + _attribute(_RTA_GATEWAY, gateway.packed)
         + _attribute(_RTA_OIF, struct.pack("=I", index))
-        + (_attribute(_RTA_PRIORITY, struct.pack("=I", metric)) if metric else b"")
     )  # fmt: skip
-    return Message(_NEWROUTE, _CREATE | _EXCL, payload, f"route through {gateway}")
+
+
+def _family(value: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
+    return socket.AF_INET if value.version == 4 else socket.AF_INET6
 
 
 class Socket:
@@ -168,6 +217,8 @@ class Socket:
         Each is applied whatever became of the others; the first failure whose errno is not in `ignore` is raised
         as an OSError once all are answered.
         """
+        if not messages:
+            return
         with self._lock:
             packed = b"".join(self._pack(message) for message in messages)
             self._socket.send(packed)
@@ -201,6 +252,8 @@ class Socket:
 
 GONE = frozenset({errno.ENODEV})
 """For `Socket.send`: the link is not there any more."""
+NO_ROUTE = frozenset({errno.ESRCH, errno.ENODEV})
+"""For `Socket.send`: the route is not there any more."""
 EXISTS = frozenset({errno.EEXIST})
 """For `Socket.send`: what is to be made is there."""
 

@@ -23,6 +23,18 @@ _DEVICE_PART = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """The addresses of a network of one family."""
+
+    subnet: str
+    gateway: str = ""
+    ip_range: str = ""
+    auxiliary: Mapping[str, str] = field(default_factory=dict)
+    user_subnet: bool = False
+    """The subnet was given by the user: only then may an endpoint ask for an address."""
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """One network. `subnet` is "" for host, none and a default bridge that nobody has used yet."""
 
@@ -30,7 +42,7 @@ class Network:
     namespace: str
     name: str
     driver: str = "bridge"
-    """`bridge`, `host` or `null` (the network `none`)."""
+    """`bridge`, `macvlan`, `ipvlan`, `host` or `null` (the network `none`)."""
     created_ns: int = 0
     subnet: str = ""
     gateway: str = ""
@@ -43,6 +55,13 @@ class Network:
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
     created_by: str = ""
+    ipv6: Range | None = None
+    """Its IPv6 addresses, where it has any."""
+
+    @property
+    def ipv4(self) -> Range:
+        """Its IPv4 addresses; the subnet is "" where there are none."""
+        return Range(self.subnet, self.gateway, self.ip_range, self.auxiliary, self.user_subnet)
 
     @property
     def is_predefined(self) -> bool:
@@ -50,23 +69,34 @@ class Network:
         return self.name in PREDEFINED
 
     @property
+    def has_bridge(self) -> bool:
+        """Whether it is a bridge of this host; else its containers are on another link's wire (macvlan, ipvlan)."""
+        return self.driver == "bridge"
+
+    @property
     def mtu(self) -> int:
-        """The MTU asked for, 0 for the kernel's."""
+        """The MTU asked for, 0 for the uplink's."""
         return int(self.options.get(OPTION_MTU, "0"))
 
     @property
     def masquerades(self) -> bool:
         """Whether its containers reach other machines under the host's address."""
-        return self.options.get(OPTION_MASQUERADE, "true").lower() != "false" and not self.internal
+        return not is_off(self.options.get(OPTION_MASQUERADE, "true")) and not self.internal
+
+    @property
+    def is_open_inside(self) -> bool:
+        """Whether its containers may talk to each other beside published ports."""
+        return not is_off(self.options.get(OPTION_ICC, "true"))
 
     @property
     def host_binding(self) -> str:
         """The host address on which ports are published where the user names none."""
         return self.options.get(OPTION_HOST_BINDING, "0.0.0.0")  # noqa: S104 - Docker's default
 
-    def interface(self, address: ipaddress.IPv4Address) -> ipaddress.IPv4Interface:
-        """Return an address of this network with the network's prefix length."""
-        return ipaddress.IPv4Interface(f"{address}/{ipaddress.IPv4Network(self.subnet).prefixlen}")
+    @property
+    def interface_prefix(self) -> str:
+        """What its interfaces are called inside of containers, before their number."""
+        return self.options.get(OPTION_INTERFACE_PREFIX) or "eth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +136,15 @@ OPTION_HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 OPTION_ICC = "com.docker.network.bridge.enable_icc"
 OPTION_DEFAULT_BRIDGE = "com.docker.network.bridge.default_bridge"
 OPTION_BRIDGE_NAME = "com.docker.network.bridge.name"
+OPTION_INTERFACE_PREFIX = "com.docker.network.container_iface_prefix"
+OPTION_PARENT = "parent"
+OPTION_MACVLAN_MODE = "macvlan_mode"
+OPTION_IPVLAN_MODE = "ipvlan_mode"
+
+
+def is_off(value: str) -> bool:
+    """Say whether an option's value means no, as Go's ParseBool reads it."""
+    return value in ("0", "f", "F", "false", "FALSE", "False")
 
 
 def predefined_id(instance: str, namespace: str, name: str) -> str:
@@ -125,9 +164,9 @@ def device_name(kind: str, instance: str, identity: str) -> str:
     return prefix + identity[: min(8, 15 - len(prefix))]
 
 
-def mac_for(address: ipaddress.IPv4Address) -> str:
+def mac_for(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     """Return Docker's MAC for an IPv4 address: `02:42` and its four bytes."""
-    return "02:42:" + ":".join(f"{byte:02x}" for byte in address.packed)
+    return "02:42:" + ":".join(f"{byte:02x}" for byte in address.packed[-4:])
 
 
 def check_name(name: str) -> str:

@@ -8,6 +8,7 @@ does not keep out a program that sets SO_REUSEADDR.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import threading
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,10 @@ from engine.errors import InvalidArgument, Unsupported
 from engine.networks.rules import is_everywhere
 from engine.values import PortBinding
 
-_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
+_ANY, _ANY6 = "0.0.0.0", "::"  # noqa: S104 - Docker's words for every address
+_ATTEMPTS = 20
+"""How many free ports of one family are tried until one is free in the other too."""
 
 
 class PortTaken(Exception):
@@ -32,17 +36,21 @@ class PortTable:
         self._lock = threading.Lock()
         self._held: dict[PortBinding, socket.socket] = {}
 
-    def take(self, bindings: Iterable[PortBinding], default_ip: str) -> tuple[PortBinding, ...]:
+    def take(self, bindings: Iterable[PortBinding], default_ip: str, *, ipv6: bool = False) -> tuple[PortBinding, ...]:
         """Hold a host port for each binding and return the bindings with them; all or none.
 
-        A binding without a host port gets a free one, one with a range the first free of it. Raises PortTaken.
+        A binding without a host port gets a free one, one with a range the first free of it. One for no address in
+        particular is held on `default_ip`; where that is every address and the container has IPv6, on `::` as well, by
+        the same number. Raises PortTaken.
         """
         with ExitStack() as undo:
             found: list[PortBinding] = []
             for binding in bindings:
-                taken = self._take_one(replace(binding, host_ip=binding.host_ip or default_ip))
-                undo.callback(self.give_back, (taken,))
-                found.append(taken)
+                both = ipv6 and not binding.host_ip and default_ip == _ANY
+                wanted = replace(binding, host_ip=binding.host_ip or default_ip)
+                for taken in self._take_both(wanted) if both else (self._take_one(wanted),):
+                    undo.callback(self.give_back, (taken,))
+                    found.append(taken)
             undo.pop_all()
         return tuple(found)
 
@@ -68,6 +76,21 @@ class PortTable:
         """Let go of all ports."""
         self.give_back(list(self._held))
 
+    def _take_both(self, binding: PortBinding) -> tuple[PortBinding, PortBinding]:
+        """Hold one number for both families."""
+        first, last = binding.host_port, max(binding.host_port, binding.host_port_end)
+        for attempt in range(_ATTEMPTS):
+            taken = self._take_one(binding)
+            try:
+                return taken, self._take_one(replace(taken, host_ip=_ANY6))
+            except PortTaken:
+                self.give_back((taken,))
+                if attempt == _ATTEMPTS - 1 or (first and taken.host_port >= last):
+                    raise
+                if first:
+                    binding = replace(binding, host_port=taken.host_port + 1, host_port_end=last)
+        raise AssertionError("the last attempt returns or raises")
+
     def _take_one(self, binding: PortBinding) -> PortBinding:
         first, last = binding.host_port, max(binding.host_port, binding.host_port_end)
         for port in range(first, last + 1):
@@ -82,9 +105,10 @@ class PortTable:
                 self._held[taken] = holder
             return taken
         span = f"{first}-{last}" if last > first else str(first)
-        message = f"Bind for {binding.host_ip}:{span} failed: port is already allocated"
+        place = f"{_shown(binding.host_ip)}:{span}"
+        message = f"Bind for {place} failed: port is already allocated"
         if not self._is_ours(binding.protocol, range(first, last + 1)):
-            message += f" (listen {binding.protocol}4 {binding.host_ip}:{span}: bind: address already in use)"
+            message += f" (listen {binding.protocol}{_family(binding)} {place}: bind: address already in use)"
         raise PortTaken(message)
 
     def _is_ours(self, protocol: str, span: range) -> bool:
@@ -96,19 +120,28 @@ class PortTable:
 def check_bindings(bindings: Iterable[PortBinding]) -> None:
     """Raise InvalidArgument or Unsupported for bindings that can't be published."""
     for binding in bindings:
-        if binding.protocol not in _KINDS:
-            raise Unsupported(f"publishing {binding.protocol} ports is not supported: tcp and udp are")
-        if ":" in binding.host_ip:
-            raise Unsupported(f"publishing on an IPv6 address is not supported: {binding.host_ip}")
+        if binding.protocol not in _KINDS or (binding.protocol == "sctp" and not has_sctp()):
+            raise Unsupported(f"publishing {binding.protocol} ports is not supported: the kernel has tcp and udp only")
         if not is_everywhere(binding.host_ip):
             try:
-                socket.inet_aton(binding.host_ip)
-            except OSError as error:
+                ipaddress.ip_address(binding.host_ip)
+            except ValueError as error:
                 raise InvalidArgument(f"invalid IP address in port binding: {binding.host_ip!r}") from error
+        if binding.host_ip == "::1":
+            raise Unsupported("publishing on ::1 is not supported: the kernel can't rewrite it; 127.0.0.1 can be had")
         if not 0 < binding.container_port < 65536:
             raise InvalidArgument(f"invalid port specification: {binding.key!r}")
         if not (0 <= binding.host_port < 65536 and 0 <= binding.host_port_end < 65536):
             raise InvalidArgument(f"invalid port specification: {binding.host_port}")
+
+
+def has_sctp() -> bool:
+    """Say whether the kernel has SCTP."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC, socket.IPPROTO_SCTP).close()
+    except OSError:
+        return False
+    return True
 
 
 def exposed(ports: Iterable[str]) -> list[PortBinding]:
@@ -126,14 +159,19 @@ def exposed(ports: Iterable[str]) -> list[PortBinding]:
 
 
 def _hold(binding: PortBinding, port: int) -> socket.socket:
-    holder = socket.socket(socket.AF_INET, _KINDS[binding.protocol] | socket.SOCK_CLOEXEC)
+    is_v6 = ":" in binding.host_ip
+    family = socket.AF_INET6 if is_v6 else socket.AF_INET
+    protocol = socket.IPPROTO_SCTP if binding.protocol == "sctp" else 0
+    holder = socket.socket(family, _KINDS[binding.protocol] | socket.SOCK_CLOEXEC, protocol)
     try:
-        if binding.protocol == "tcp":
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        else:
+        if is_v6:
+            holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if binding.protocol == "udp":
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+        else:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((binding.host_ip, port))
-        if binding.protocol == "tcp":
+        if binding.protocol != "udp":
             holder.listen(0)
     except BaseException:
         holder.close()
@@ -143,4 +181,12 @@ def _hold(binding: PortBinding, port: int) -> socket.socket:
 
 def _refused(binding: PortBinding, port: int, error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
-    return f"listen {binding.protocol}4 {binding.host_ip}:{port}: bind: {reason}"
+    return f"listen {binding.protocol}{_family(binding)} {_shown(binding.host_ip)}:{port}: bind: {reason}"
+
+
+def _family(binding: PortBinding) -> int:
+    return 6 if ":" in binding.host_ip else 4
+
+
+def _shown(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -8,6 +8,8 @@ One more network or published port is one more element, never one more rule. The
     output      the same for what the host itself sends: 127.0.0.1:PORT needs no proxy
     postrouting loopback and hairpin traffic gets the bridge's address, outbound traffic the host's
     forward     established, same bridge, or published: yes; else into a bridge: no (isolation, unpublished ports)
+    loopback6   ::1 can't be rewritten (IPv6 has no route_localnet): refused at once, so that clients take 127.0.0.1
+    guard       where forwarding is on for our sake only: nothing from one of the host's links to another
 """
 
 from __future__ import annotations
@@ -24,34 +26,47 @@ table inet {table} {{
   set internal {{ type ifname; {internal} }}
   set same {{ type ifname . ifname; {same} }}
   set own {{ type ipv4_addr . ifname; flags interval; {own} }}
+  set own6 {{ type ipv6_addr . ifname; flags interval; {own6} }}
   set masqueraded {{ type ipv4_addr; flags interval; {masqueraded} }}
+  set masqueraded6 {{ type ipv6_addr; flags interval; {masqueraded6} }}
+  set open6 {{ type inet_proto . inet_service; {open6} }}
   map ports {{ type inet_proto . inet_service : ipv4_addr . inet_service; {ports} }}
+  map ports6 {{ type inet_proto . inet_service : ipv6_addr . inet_service; {ports6} }}
   map bound_ports {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; {bound_ports} }}
+  map bound_ports6 {{ type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; {bound_ports6} }}
 
   chain raw {{
     type filter hook prerouting priority raw; policy accept;
     iifname @bridges ip daddr 127.0.0.0/8 drop
     iifname @bridges ip saddr 127.0.0.0/8 drop
+    iifname @bridges ip6 daddr ::1 drop
+    iifname @bridges ip6 saddr ::1 drop
   }}
   chain publish {{
     dnat ip to ip daddr . meta l4proto . th dport map @bound_ports
     dnat ip to meta l4proto . th dport map @ports
+    dnat ip6 to ip6 daddr . meta l4proto . th dport map @bound_ports6
+    dnat ip6 to meta l4proto . th dport map @ports6
   }}
   chain prerouting {{
     type nat hook prerouting priority dstnat; policy accept;
     iifname != "lo" ip daddr 127.0.0.0/8 return
-    meta l4proto {{ tcp, udp }} fib daddr type local jump publish
+    meta l4proto {{ tcp, udp, sctp }} fib daddr type local jump publish
   }}
   chain output {{
     type nat hook output priority -100; policy accept;
-    meta l4proto {{ tcp, udp }} fib daddr type local jump publish
+    ip6 daddr ::1 return
+    meta l4proto {{ tcp, udp, sctp }} fib daddr type local jump publish
   }}
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
     ct status dnat ip saddr . oifname @own masquerade
+    ct status dnat ip6 saddr . oifname @own6 masquerade
     ip saddr . oifname @own accept
+    ip6 saddr . oifname @own6 accept
     ip saddr @masqueraded masquerade
+    ip6 saddr @masqueraded6 masquerade
   }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
@@ -61,9 +76,19 @@ table inet {table} {{
     oifname @bridges drop
     iifname @internal drop
   }}
+  chain loopback6 {{
+    type filter hook output priority filter; policy accept;
+    ip6 daddr ::1 meta l4proto tcp meta l4proto . th dport @open6 reject with tcp reset
+    ip6 daddr ::1 meta l4proto . th dport @open6 reject
+  }}
+  chain guard {{
+    type filter hook forward priority filter; policy accept;
+    {guard}
+  }}
 }}
 """
-
+_GUARD = 'meta nfproto {family} meta iifkind != "bridge" meta oifkind != "bridge" drop'
+"""Bridges are ours, Docker's, libvirt's: who has one has rules for it."""
 
 _DNS = """\
 add table ip berth
@@ -91,18 +116,28 @@ def table_name(instance: str) -> str:
     return "berth_" + "".join(c if c.isalnum() else "_" for c in instance)
 
 
-def replace_table(table: str, bridges: Iterable[tuple[str, Network]] = (), ports: Iterable[Published] = ()) -> str:
-    """Return the transaction that makes the table anew with these bridges (device, network) and ports."""
-    bridges, ports = list(bridges), list(ports)
+def replace_table(
+    table: str,
+    bridges: Iterable[tuple[str, Network]] = (),
+    ports: Iterable[Published] = (),
+    *,
+    guarded: Iterable[str] = (),
+) -> str:
+    """Return the transaction that makes the table anew with these bridges (device, network) and ports.
+
+    `guarded`: the families (`ipv4`, `ipv6`) whose forwarding is on for our sake only.
+    """
+    elements: dict[str, list[str]] = {name: [] for name in _SETS}
+    for device, network in bridges:
+        for name, element in _bridge_elements(device, network):
+            elements[name].append(element)
+    for port in ports:
+        for name, key, target in _port_elements(port):
+            elements[name].append(key + target)
     text = _TABLE.format(
         table=table,
-        bridges=_elements(_quoted(device) for device, _ in bridges),
-        internal=_elements(_quoted(device) for device, network in bridges if network.internal),
-        same=_elements(f"{_quoted(device)} . {_quoted(device)}" for device, _ in bridges),
-        own=_elements(f"{network.subnet} . {_quoted(device)}" for device, network in bridges),
-        masqueraded=_elements(network.subnet for _, network in bridges if network.masquerades),
-        ports=_elements(_any(p) + _target(p) for p in ports if is_everywhere(p.binding.host_ip)),
-        bound_ports=_elements(_bound(p) + _target(p) for p in ports if not is_everywhere(p.binding.host_ip)),
+        guard="\n    ".join(_GUARD.format(family=family) for family in guarded),
+        **{name: f"elements = {{ {', '.join(found)} }};" if found else "" for name, found in elements.items()},
     )
     return f"{remove_table(table)}{text}"
 
@@ -119,67 +154,70 @@ def redirect_dns(address: str, udp_port: int, tcp_port: int) -> str:
 
 def add_bridge(table: str, device: str, network: Network) -> str:
     """Return the transaction that takes a bridge in."""
-    return "".join(f"add element inet {table} {item}\n" for item in _bridge_elements(device, network))
+    found = _bridge_elements(device, network)
+    return "".join(f"add element inet {table} {name} {{ {element} }}\n" for name, element in found)
 
 
 def remove_bridge(table: str, device: str, network: Network) -> str:
     """Return the transaction that takes a bridge out."""
-    return "".join(f"delete element inet {table} {item}\n" for item in _bridge_elements(device, network))
+    found = _bridge_elements(device, network)
+    return "".join(f"delete element inet {table} {name} {{ {element} }}\n" for name, element in found)
 
 
 def add_ports(table: str, ports: Iterable[Published]) -> str:
     """Return the transaction that publishes ports."""
-    return "".join(f"add element inet {table} {_map(p)} {{ {_key(p)}{_target(p)} }}\n" for p in ports)
+    found = [element for port in ports for element in _port_elements(port)]
+    return "".join(f"add element inet {table} {name} {{ {key}{target} }}\n" for name, key, target in found)
 
 
 def remove_ports(table: str, ports: Iterable[Published]) -> str:
     """Return the transaction that withdraws ports."""
-    return "".join(f"delete element inet {table} {_map(p)} {{ {_key(p)} }}\n" for p in ports)
+    found = [element for port in ports for element in _port_elements(port)]
+    return "".join(f"delete element inet {table} {name} {{ {key} }}\n" for name, key, _ in found)
 
 
 def is_everywhere(host_ip: str) -> bool:
-    """Say whether a binding is for every address of the host."""
-    return host_ip in ("", "0.0.0.0")  # noqa: S104 - compared, not bound
+    """Say whether a binding is for every address of the host (of its family)."""
+    return host_ip in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
-def _bridge_elements(device: str, network: Network) -> list[str]:
-    name = _quoted(device)
-    items = [
-        f"bridges {{ {name} }}",
-        f"same {{ {name} . {name} }}",
-        f"own {{ {network.subnet} . {name} }}",
-    ]
+_SETS = (
+    "bridges",
+    "internal",
+    "same",
+    "own",
+    "own6",
+    "masqueraded",
+    "masqueraded6",
+    "open6",
+    "ports",
+    "ports6",
+    "bound_ports",
+    "bound_ports6",
+)
+
+
+def _bridge_elements(device: str, network: Network) -> list[tuple[str, str]]:
+    name = f'"{device}"'
+    items = [("bridges", name)]
+    if network.is_open_inside:
+        items.append(("same", f"{name} . {name}"))
     if network.internal:
-        items.append(f"internal {{ {name} }}")
-    if network.masquerades:
-        items.append(f"masqueraded {{ {network.subnet} }}")
+        items.append(("internal", name))
+    for suffix, subnet in (("", network.subnet), ("6", network.ipv6.subnet if network.ipv6 else "")):
+        if subnet:
+            items.append((f"own{suffix}", f"{subnet} . {name}"))
+        if subnet and network.masquerades:
+            items.append((f"masqueraded{suffix}", subnet))
     return items
 
 
-def _elements(items: Iterable[str]) -> str:
-    joined = ", ".join(items)
-    return f"elements = {{ {joined} }};" if joined else ""
-
-
-def _quoted(device: str) -> str:
-    return f'"{device}"'
-
-
-def _map(port: Published) -> str:
-    return "ports" if is_everywhere(port.binding.host_ip) else "bound_ports"
-
-
-def _key(port: Published) -> str:
-    return _any(port) if is_everywhere(port.binding.host_ip) else _bound(port)
-
-
-def _any(port: Published) -> str:
-    return f"{port.binding.protocol} . {port.binding.host_port}"
-
-
-def _bound(port: Published) -> str:
-    return f"{port.binding.host_ip} . {port.binding.protocol} . {port.binding.host_port}"
-
-
-def _target(port: Published) -> str:
-    return f" : {port.address} . {port.binding.container_port}"
+def _port_elements(port: Published) -> list[tuple[str, str, str]]:
+    """Return (set or map, key, ` : target`) of a published port."""
+    key = f"{port.binding.protocol} . {port.binding.host_port}"
+    target = f" : {port.address} . {port.binding.container_port}"
+    suffix = "6" if ":" in port.address else ""
+    if not is_everywhere(port.binding.host_ip):
+        return [(f"bound_ports{suffix}", f"{port.binding.host_ip} . {key}", target)]
+    found = [(f"ports{suffix}", key, target)]
+    return [*found, ("open6", key, "")] if suffix else found

@@ -26,6 +26,7 @@ from pathlib import Path
 from engine.kernel import netns, rtnl
 from engine.kernel.nft import Nft
 from engine.networks import rules
+from engine.networks.ipam import Address
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ _DYING_GROUP = 0x62_65_72_74
 _FIRST_INDEX = 2
 """eth0's index in its namespace, after lo."""
 _GATHER_SECONDS = 0.05
+Route = tuple[Address, int]
+"""A gateway, and the index of the link that it is on."""
 _SYSCTLS = (
     ("net/ipv6/conf/default/disable_ipv6", "1"),
     ("net/ipv4/ip_unprivileged_port_start", "0"),
@@ -44,22 +47,41 @@ _SYSCTLS = (
 
 @dataclass(frozen=True, slots=True)
 class Plug:
-    """One interface of a sandbox: `number` n is `eth<n>`; `gateway` None leaves the default route alone."""
+    """One interface of a sandbox; `gateway` None leaves the default route alone.
+
+    Its host side is `veth`, a port of the bridge `link`; or it has none (`veth` ""), and is a macvlan or ipvlan
+    (`kind`, `mode`) on the wire of the host's link `link`.
+    """
 
     endpoint_id: str
     network_id: str
     veth: str
-    bridge_index: int
+    link: int
     number: int
     interface: ipaddress.IPv4Interface
     mac: str
-    gateway: ipaddress.IPv4Address | None = None
+    gateway: Address | None = None
     mtu: int = 0
+    interface6: ipaddress.IPv6Interface | None = None
+    gateway6: Address | None = None
+    is_isolated: bool = False
+    """It may send to the bridge itself, not to its other ports."""
+    kind: str = "veth"
+    mode: str = ""
+    name: str = ""
+    """What it is called inside; "": `eth` and its number."""
+    sysctls: tuple[tuple[str, str], ...] = ()
+    """Values of the interface's own sysctls (slashes for dots)."""
 
     @property
     def index(self) -> int:
         """Its link index inside."""
         return _FIRST_INDEX + self.number
+
+    @property
+    def inside(self) -> str:
+        """Its name inside."""
+        return self.name or f"eth{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +131,10 @@ class SandboxMaker:
     def unplug(self, sandbox: Sandbox, endpoint_id: str) -> Sandbox:
         """Remove an interface from a sandbox in use; idempotent."""
         for plug in sandbox.plugs:
-            if plug.endpoint_id == endpoint_id:
+            if plug.endpoint_id == endpoint_id and plug.veth:
                 self._host.send([rtnl.delete(plug.veth)], ignore=rtnl.GONE)
+            elif plug.endpoint_id == endpoint_id:
+                self._send_inside(sandbox, [rtnl.delete(plug.inside)], ignore=rtnl.GONE)
         return replace(sandbox, plugs=tuple(p for p in sandbox.plugs if p.endpoint_id != endpoint_id))
 
     def set_mac(self, sandbox: Sandbox, mac: str) -> Sandbox:
@@ -119,9 +143,24 @@ class SandboxMaker:
         self._send_inside(sandbox, [rtnl.set_mac(plug.index, mac)])
         return replace(sandbox, plugs=(replace(plug, mac=mac), *sandbox.plugs[1:]))
 
-    def route_through(self, sandbox: Sandbox, gateway: ipaddress.IPv4Address, index: int) -> None:
-        """Give a sandbox in use its default route; one that is there already stays."""
-        self._send_inside(sandbox, [rtnl.default_route(gateway, index)], ignore=rtnl.EXISTS)
+    def reroute(self, sandbox: Sandbox, old: Sequence[Route], new: Sequence[Route]) -> None:
+        """Give a sandbox in use its default routes in place of others: each a gateway and a link's index inside."""
+        self._send_inside(sandbox, [rtnl.drop_default_route(*route) for route in old], ignore=rtnl.NO_ROUTE)
+        self._send_inside(sandbox, [rtnl.default_route(*route) for route in new], ignore=rtnl.EXISTS)
+
+    def put_back(self, plugs: Sequence[Plug], bridge_index: int) -> None:
+        """Make the host's sides of plugs ports of a bridge that was made again; those gone are ignored."""
+        moved = [replace(plug, link=bridge_index) for plug in plugs if plug.veth]
+        if moved:
+            self._host.send([message for plug in moved for message in _outside(plug)], ignore=rtnl.GONE)
+            self._host.send([rtnl.settle(name=plug.veth) for plug in moved], ignore=rtnl.GONE)
+
+    def index_inside(self, name: str, interface: str) -> int:
+        """Return the index of an interface inside of the sandbox of this name, 0 where it has none."""
+        try:
+            return netns.run_in(self.path(name), lambda: socket.if_nametoindex(interface))
+        except OSError:
+            return 0
 
     def open_resolver(self, sandbox: Sandbox, address: str) -> tuple[socket.socket, socket.socket]:
         """Return UDP and TCP sockets that get what the sandbox sends to port 53 of a loopback address.
@@ -186,15 +225,32 @@ class SandboxMaker:
         inside = rtnl.Socket()
         host = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)  # the main thread's
         try:
-            inside.send([*first, *(_pair(plug, host) for plug in plugs)])
+            veths = [plug for plug in plugs if plug.veth]
+            inside.send([*first, *(_pair(plug, host) for plug in veths)])
+            if len(veths) < len(plugs):
+                self._make_on_wire([plug for plug in plugs if not plug.veth])
             if plugs:
-                self._host.send([message for plug in plugs for message in _outside(plug)])
+                self._host.send([message for plug in veths for message in _outside(plug)])
+                for plug in plugs:
+                    _prepare_link(plug)
                 inside.send([message for plug in plugs for message in _inside(plug)])
                 inside.send([rtnl.settle(plug.index) for plug in plugs])
-                self._host.send([rtnl.settle(name=plug.veth) for plug in plugs])
+                self._host.send([rtnl.settle(name=plug.veth) for plug in veths])
         finally:
             os.close(host)
             inside.close()
+
+    def _make_on_wire(self, plugs: Sequence[Plug]) -> None:
+        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._host.send(
+                [
+                    rtnl.on_wire(plug.kind, plug.mode, plug.inside, plug.index, plug.mac, plug.link, here, plug.mtu)
+                    for plug in plugs
+                ]
+            )
+        finally:
+            os.close(here)
 
     def _reap(self) -> None:
         while True:
@@ -218,7 +274,7 @@ class SandboxMaker:
     def _take_down(self, batch: Sequence[tuple[Sandbox, bool]]) -> None:
         for sandbox, _ in batch:
             netns.unpin(sandbox.path)
-        self.delete_links([plug.veth for sandbox, shared in batch if shared for plug in sandbox.plugs])
+        self.delete_links([plug.veth for sandbox, shared in batch if shared for plug in sandbox.plugs if plug.veth])
 
 
 def number_of(index: int) -> int:
@@ -227,18 +283,29 @@ def number_of(index: int) -> int:
 
 
 def _pair(plug: Plug, host_fd: int) -> rtnl.Message:
-    return rtnl.veth(f"eth{plug.number}", plug.index, plug.mac, plug.veth, host_fd, plug.mtu)
+    return rtnl.veth(plug.inside, plug.index, plug.mac, plug.veth, host_fd, plug.mtu)
 
 
 def _outside(plug: Plug) -> list[rtnl.Message]:
     return [
-        rtnl.enslave(plug.veth, plug.bridge_index),
-        rtnl.hairpin(plug.veth),
+        rtnl.enslave(plug.veth, plug.link),
+        rtnl.hairpin(plug.veth, isolated=plug.is_isolated),
     ]
 
 
+def _prepare_link(plug: Plug) -> None:
+    """Write what must hold before the link is up."""
+    if plug.interface6 is not None:
+        for name, value in (("accept_dad", "0"), ("accept_ra", "0"), ("disable_ipv6", "0")):
+            netns.write_sysctl(f"net/ipv6/conf/{plug.inside}/{name}", value)
+    for name, value in plug.sysctls:
+        netns.write_sysctl(name, value)
+
+
 def _inside(plug: Plug) -> list[rtnl.Message]:
-    messages = [rtnl.address(plug.index, plug.interface), rtnl.up(plug.index)]
-    if plug.gateway is not None:
-        messages.append(rtnl.default_route(plug.gateway, plug.index))
+    messages = [rtnl.address(plug.index, plug.interface)]
+    if plug.interface6 is not None:
+        messages.append(rtnl.address(plug.index, plug.interface6))
+    messages.append(rtnl.up(plug.index))
+    messages.extend(rtnl.default_route(gateway, plug.index) for gateway in (plug.gateway, plug.gateway6) if gateway)
     return messages

@@ -6,29 +6,28 @@ engine that starts again rebuilds it from. Freeing addresses and ports is at onc
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.containers.model import Container
-from engine.errors import Conflict, Internal
+from engine.errors import BerthError, Conflict, Internal
 from engine.ids import new_id
-from engine.kernel import conntrack, netns
+from engine.kernel import netns
 from engine.networks import model
-from engine.networks.bridges import Bridge, Bridges
+from engine.networks.bridges import Bridges
 from engine.networks.model import Network
 from engine.networks.pool import SandboxPool
-from engine.networks.ports import PortTable, PortTaken
 from engine.networks.rules import Published
-from engine.networks.sandboxes import Plug, Sandbox, SandboxMaker, number_of
-from engine.services import placement
+from engine.networks.sandboxes import Plug, Route, Sandbox, SandboxMaker
+from engine.services import placement, plugs, publishing
 from engine.services.naming import Naming, dns_names
 from engine.services.placement import Wish
+from engine.services.plugs import Plugs
+from engine.services.publishing import Publishing
 from engine.values import Endpoint, EndpointConfig, PortBinding
 
 _log = logging.getLogger(__name__)
@@ -68,6 +67,7 @@ class _Live:
     sandbox: Sandbox | None = None
     published: list[Published] = field(default_factory=list)
     published_on: str = ""
+    routes: tuple[Route, ...] = ()
     sharers: set[str] = field(default_factory=set)
 
 
@@ -81,8 +81,8 @@ class Endpoints:
         self._maker = SandboxMaker(folder)
         self._naming = Naming(self._maker)
         self._pool = SandboxPool(self._make_ready, self._discard)
-        self._ports = PortTable()
-        self._flows = ThreadPoolExecutor(max_workers=1, thread_name_prefix="udp-flows")
+        self._plugs = Plugs(bridges, self._maker)
+        self._publishing = Publishing(bridges)
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
 
@@ -117,22 +117,21 @@ class Endpoints:
         return self._remember(_Live(container.id, container.name, joined))
 
     def join(self, container: Container, wishes: Sequence[Wish]) -> Joined:
-        """Give the container a network of its own with an interface in each network, the first with its ports."""
+        """Give the container a network of its own with an interface in each network, and publish its ports."""
         with ExitStack() as undo:
             sandbox = self._sandbox_for(wishes, container.config.mac_address)
             undo.callback(self._discard, sandbox)
-            gateway = placement.gateway_of(wishes)
             endpoints = tuple(
                 placement.make_endpoint(container, config, net, plug.endpoint_id, plug, self._bridges.find(net.id))
                 for (config, net), plug in zip(wishes, sandbox.plugs, strict=True)
             )
             undo.callback(self._naming.end, container.id, endpoints)
             self._naming.serve(container, sandbox, endpoints, [network for _, network in wishes])
-            taken, published = self._publish(container, endpoints, wishes, gateway)
-            joined = self._joined(container, sandbox, endpoints, taken)
+            published, published_on = self._publish(container, endpoints, wishes)
+            joined = self._joined(container, sandbox, endpoints, publishing.bindings(published))
             undo.pop_all()
-        published_on = wishes[gateway][1].id if published else ""
-        return self._remember(_Live(container.id, container.name, joined, sandbox, published, published_on))
+        routes = plugs.routes_of(sandbox.plugs, wishes, self._bridges)
+        return self._remember(_Live(container.id, container.name, joined, sandbox, published, published_on, routes))
 
     def leave(self, container_id: str) -> Joined | None:
         """Free the container's addresses and ports, and have its sandbox taken down; None if it has not joined."""
@@ -142,7 +141,7 @@ class Endpoints:
                 return None
             for other in self._live.values():
                 other.sharers.discard(container_id)
-        self._withdraw(live)
+        self._publishing.withdraw(live.published)
         self._naming.end(container_id, live.joined.endpoints)
         if live.sandbox is not None:
             self._discard(live.sandbox, shared=bool(live.sharers))
@@ -150,39 +149,36 @@ class Endpoints:
 
     # -- changes while running -------------------------------------------------------------------------------------
 
-    def connect(self, container: Container, config: EndpointConfig, network: Network) -> Endpoint:
-        """Add an interface in another network to a running container."""
+    def connect(
+        self, container: Container, config: EndpointConfig, network: Network
+    ) -> tuple[Endpoint, tuple[PortBinding, ...]]:
+        """Add an interface in another network to a running container; return it, and the ports it has now."""
         live = self._live[container.id]
         if live.sandbox is None:
             raise Internal(f"container {container.id} has no network of its own")
         bridge = self._bridges.ensure(network)
-        plug = self._plug(bridge, config, number=placement.next_number(live.sandbox), with_route=not live.sandbox.plugs)
+        plug = self._plugs.make(bridge, config, placement.next_number(live.sandbox))
         try:
             live.sandbox = self._maker.plug(live.sandbox, plug)
         except BaseException:
-            self._bridges.give_back(network.id, plug.interface.ip)
+            self._plugs.give_back(plug)
             raise
         endpoint = placement.make_endpoint(container, config, network, plug.endpoint_id, plug, bridge)
-        if plug.gateway is None and bridge.route is not None:
-            self._maker.route_through(live.sandbox, bridge.route, plug.index)
-        self._renew(container, live, (*live.joined.endpoints, endpoint))
-        return endpoint
+        self._settle(container, live, (*live.joined.endpoints, endpoint))
+        return endpoint, live.joined.ports
 
     def disconnect(self, container: Container, network: Network) -> tuple[PortBinding, ...]:
         """Take a running container's interface in a network away; return the ports it still has published."""
         live = self._live[container.id]
         gone = next(e for e in live.joined.endpoints if e.network_id == network.id)
         remaining = tuple(e for e in live.joined.endpoints if e is not gone)
-        if live.published_on == network.id:
-            self._withdraw(live)
-            live.joined = replace(live.joined, ports=())
         if live.sandbox is not None:
+            taken = [plug for plug in live.sandbox.plugs if plug.endpoint_id == gone.endpoint_id]
             live.sandbox = self._maker.unplug(live.sandbox, gone.endpoint_id)
-        if gone.ip_address:
-            self._bridges.give_back(network.id, ipaddress.IPv4Address(gone.ip_address))
-        self._reroute(live)
+            for plug in taken:
+                self._plugs.give_back(plug)
         self._naming.forget(container.id, [gone])
-        self._renew(container, live, remaining)
+        self._settle(container, live, remaining)
         return live.joined.ports
 
     def rename(self, container: Container) -> tuple[Endpoint, ...]:
@@ -234,19 +230,20 @@ class Endpoints:
         """Take over what a running container has from an engine before; return its published ports."""
         sandbox = None
         if container.sandbox:
-            sandbox = self._adopted_sandbox(container, networks)
+            sandbox = self._plugs.adopted(container, networks)
         joined = self._joined(container, sandbox, container.endpoints, container.ports)
         if sandbox is None and container.host_config.network_mode == model.HOST:
             joined = replace(joined, netns_path=None)
         live = _Live(container.id, container.name, joined, sandbox)
-        leading = placement.publishing_endpoint(container.endpoints, networks)
-        if leading is not None:
-            live.published = placement.published(container.ports, leading.ip_address)
-            live.published_on = leading.network_id
-        for lost in self._ports.adopt(container.ports):
-            _log.warning("a published port is held by another program too container=%s port=%s", container.id, lost)
+        places = self._places(container.endpoints)
         if sandbox is not None:
+            live.routes = plugs.routes_of(sandbox.plugs, places, self._bridges)
             self._naming.serve(container, sandbox, container.endpoints, networks)
+        leading = placement.publishing(places)
+        if leading is not None and container.ports:
+            endpoint = next(e for e in container.endpoints if e.network_id == places[leading][1].id)
+            live.published = self._publishing.adopt(container, endpoint)
+            live.published_on = endpoint.network_id
         self._remember(live)
         return live.published
 
@@ -265,7 +262,7 @@ class Endpoints:
         for path in self._folder.iterdir():
             if path.name not in names:
                 netns.unpin(path)
-        veths = {plug.veth for live in self._live.values() if live.sandbox for plug in live.sandbox.plugs}
+        veths = {plug.veth for plug in self._all_plugs()}
         self._maker.delete_links([link.name for link in self._bridges.links("v") if link.name not in veths])
 
     def wait_ready(self, timeout: float) -> bool:
@@ -277,8 +274,7 @@ class Endpoints:
         self._pool.close()
         self._naming.close()
         self._maker.close()
-        self._ports.close()
-        self._flows.shutdown()
+        self._publishing.close()
 
     def destroy(self) -> None:
         """Take everything down, running containers' networks included, and stop."""
@@ -289,15 +285,14 @@ class Endpoints:
         self.sweep()
         self._naming.close()
         self._maker.close()
-        self._ports.close()
-        self._flows.shutdown()
+        self._publishing.close()
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
     def _sandbox_for(self, wishes: Sequence[Wish], mac: str) -> Sandbox:
         first, network = wishes[0]
         mac = first.mac_address or mac
-        if len(wishes) == 1 and not first.ipv4_address and network.name == model.DEFAULT_BRIDGE:
+        if len(wishes) == 1 and not (first.ipv4_address or first.driver_opts) and network.name == model.DEFAULT_BRIDGE:
             ready = self._pool.take(network.id)
             if ready is not None:
                 return self._maker.set_mac(ready, mac) if mac else ready
@@ -307,15 +302,14 @@ class Endpoints:
         return self._make(wishes, mac)
 
     def _make(self, wishes: Sequence[Wish], mac: str = "") -> Sandbox:
-        gateway = placement.gateway_of(wishes)
         with ExitStack() as undo:
-            plugs: list[Plug] = []
+            made: list[Plug] = []
             for number, (config, network) in enumerate(wishes):
-                bridge = self._bridges.ensure(network)
-                plug = self._plug(bridge, config, number=number, with_route=number == gateway)
-                undo.callback(self._bridges.give_back, network.id, plug.interface.ip)
-                plugs.append(replace(plug, mac=mac) if mac and number == 0 else plug)
-            sandbox = self._maker.make(plugs)
+                plug = self._plugs.make(self._bridges.ensure(network), config, number)
+                undo.callback(self._plugs.give_back, plug)
+                made.append(replace(plug, mac=mac) if mac and number == 0 else plug)
+            routes = plugs.routes_of(made, wishes, self._bridges)
+            sandbox = self._maker.make([plugs.with_routes(plug, routes) for plug in made])
             undo.pop_all()
         return sandbox
 
@@ -327,63 +321,60 @@ class Endpoints:
             raise Internal(f"network {key} has no bridge")
         return self._make([(EndpointConfig(bridge.network.name), bridge.network)])
 
-    def _plug(self, bridge: Bridge, config: EndpointConfig, *, number: int, with_route: bool) -> Plug:
-        address = self._bridges.take_address(bridge, config.ipv4_address)
-        endpoint_id = new_id()
-        return Plug(
-            endpoint_id=endpoint_id,
-            network_id=bridge.network.id,
-            veth=self._bridges.veth(endpoint_id),
-            bridge_index=bridge.index,
-            number=number,
-            interface=bridge.network.interface(address),
-            mac=config.mac_address or model.mac_for(address),
-            gateway=bridge.route if with_route else None,
-            mtu=bridge.network.mtu,
-        )
-
     def _discard(self, sandbox: Sandbox, *, shared: bool = False) -> None:
         for plug in sandbox.plugs:
-            self._bridges.give_back(plug.network_id, plug.interface.ip)
+            self._plugs.give_back(plug)
         self._maker.discard(sandbox, shared=shared)
 
     def _publish(
-        self,
-        container: Container,
-        endpoints: Sequence[Endpoint],
-        wishes: Sequence[Wish],
-        gateway: int,
-    ) -> tuple[tuple[PortBinding, ...], list[Published]]:
-        network = wishes[gateway][1]
-        wanted = placement.wanted_ports(container)
-        if not wanted or network.internal:
-            return (), []
-        endpoint = endpoints[gateway]
-        try:
-            taken = self._ports.take(wanted, network.host_binding)
-        except PortTaken as error:
-            raise Internal(
-                f"driver failed programming external connectivity on endpoint {container.name} "
-                f"({endpoint.endpoint_id}): {error}"
-            ) from error
-        published = placement.published(taken, endpoint.ip_address)
-        try:
-            self._bridges.publish(published)
-        except BaseException:
-            self._ports.give_back(taken)
-            raise
-        for binding in taken:
-            if binding.protocol == "udp":
-                self._flows.submit(conntrack.forget_udp_port, binding.host_port)
-        return taken, published
+        self, container: Container, endpoints: Sequence[Endpoint], places: Sequence[Wish]
+    ) -> tuple[list[Published], str]:
+        leading = placement.publishing(places)
+        if leading is None:
+            return [], ""
+        endpoint = endpoints[leading]
+        published = self._publishing.publish(container, endpoint, places[leading][1])
+        return published, endpoint.network_id if published else ""
 
-    def _withdraw(self, live: _Live) -> None:
-        if live.published:
-            self._bridges.withdraw(live.published)
-            self._ports.give_back([p.binding for p in live.published])
-            for address in {p.address for p in live.published if p.binding.protocol == "udp"}:
-                self._flows.submit(conntrack.forget_udp_to, ipaddress.IPv4Address(address))
+    def _places(self, endpoints: Sequence[Endpoint]) -> list[Wish]:
+        """Return the networks of endpoints that have an interface."""
+        found = [(endpoint, self._bridges.find(endpoint.network_id)) for endpoint in endpoints if endpoint.ip_address]
+        return [(endpoint.config, bridge.network) for endpoint, bridge in found if bridge is not None]
+
+    def _settle(self, container: Container, live: _Live, endpoints: tuple[Endpoint, ...]) -> None:
+        """After an interface came or went: routes and ports by the network that leads out now, then the names."""
+        places = self._places(endpoints)
+        if live.sandbox is not None:
+            routes = plugs.routes_of(live.sandbox.plugs, places, self._bridges)
+            if routes != live.routes:
+                self._maker.reroute(live.sandbox, live.routes, routes)
+                live.routes = routes
+        leading = placement.publishing(places)
+        network_id = places[leading][1].id if leading is not None else ""
+        if network_id != live.published_on:
+            self._move_ports(container, live, endpoints, network_id)
+        self._renew(container, live, endpoints)
+
+    def _move_ports(self, container: Container, live: _Live, endpoints: Sequence[Endpoint], network_id: str) -> None:
+        endpoint = next((e for e in endpoints if e.network_id == network_id), None)
+        bridge = self._bridges.find(network_id)
+        if endpoint is None or bridge is None:
+            self._publishing.withdraw(live.published)
             live.published = []
+        elif live.published:
+            live.published = self._publishing.move(live.published, endpoint)
+        else:
+            try:
+                live.published = self._publishing.publish(container, endpoint, bridge.network)
+            except BerthError as error:
+                _log.warning("ports stay unpublished container=%s error=%s", container.id, error)
+        live.published_on = network_id if live.published else ""
+        live.joined = replace(live.joined, ports=publishing.bindings(live.published))
+
+    def _all_plugs(self) -> list[Plug]:
+        with self._lock:
+            lives = list(self._live.values())
+        return [plug for live in lives if live.sandbox for plug in live.sandbox.plugs]
 
     def _renew(self, container: Container, live: _Live, endpoints: tuple[Endpoint, ...]) -> None:
         """Note the endpoints that a running container has now, and what it is to find names by."""
@@ -392,14 +383,6 @@ class Endpoints:
             self._naming.serve(container, live.sandbox, endpoints, networks)
         hosts, resolv_conf = self._naming.render(container, endpoints)
         live.joined = replace(live.joined, endpoints=endpoints, hosts=hosts, resolv_conf=resolv_conf)
-
-    def _reroute(self, live: _Live) -> None:
-        """After an interface went: let the next network that leads out carry the default route."""
-        for plug in live.sandbox.plugs if live.sandbox else ():
-            bridge = self._bridges.find(plug.network_id)
-            if live.sandbox is not None and bridge is not None and bridge.route is not None:
-                self._maker.route_through(live.sandbox, bridge.route, plug.index)
-                return
 
     def _joined(
         self,
@@ -417,31 +400,6 @@ class Endpoints:
             hosts=hosts,
             resolv_conf=resolv_conf,
         )
-
-    def _adopted_sandbox(self, container: Container, networks: Sequence[Network]) -> Sandbox:
-        plugs: list[Plug] = []
-        known = {network.id: network for network in networks}
-        inside = {link.name: link.peer for link in self._bridges.links("v")}
-        for endpoint in (e for e in container.endpoints if e.ip_address):
-            veth = self._bridges.veth(endpoint.endpoint_id)
-            bridge = self._bridges.ensure(known[endpoint.network_id])
-            address = ipaddress.IPv4Address(endpoint.ip_address)
-            try:
-                self._bridges.take_address(bridge, endpoint.ip_address)
-            except Conflict:
-                _log.error("two running containers have one address container=%s address=%s", container.id, address)
-            plugs.append(
-                Plug(
-                    endpoint_id=endpoint.endpoint_id,
-                    network_id=endpoint.network_id,
-                    veth=veth,
-                    bridge_index=bridge.index,
-                    number=number_of(inside.get(veth, 0)),
-                    interface=bridge.network.interface(address),
-                    mac=endpoint.mac_address,
-                )
-            )
-        return Sandbox(container.sandbox, self._maker.path(container.sandbox), tuple(plugs))
 
     def _remember(self, live: _Live) -> Joined:
         with self._lock:

@@ -37,7 +37,7 @@ class Naming:
         """Return hosts and resolv.conf of a container with a network of its own."""
         gateway = next((e.gateway for e in endpoints if e.gateway), "")
         hosts = files.render_hosts(
-            addresses=[e.ip_address for e in endpoints if e.ip_address],
+            addresses=[a for e in endpoints for a in (e.ip_address, e.global_ipv6_address) if a],
             hostname=container.config.hostname or container.id[:12],
             domainname=container.config.domainname,
             extra=[
@@ -79,7 +79,14 @@ class Naming:
             self._answer(container, sandbox, named, self._outside_servers(container, networks))
         for endpoint in named:
             self._names.add(
-                Entry(container.id, endpoint.network_id, endpoint.network_name, endpoint.ip_address, endpoint.dns_names)
+                Entry(
+                    container.id,
+                    endpoint.network_id,
+                    endpoint.network_name,
+                    endpoint.ip_address,
+                    endpoint.dns_names,
+                    endpoint.global_ipv6_address,
+                )
             )
 
     def forget(self, container_id: str, endpoints: Sequence[Endpoint]) -> None:

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from engine.containers.model import HostConfig
 from engine.errors import Conflict, Forbidden, InvalidArgument, Unsupported
-from engine.networks import files, ipam, model
-from engine.networks.model import IpamWish, Network, NetworkWish
+from engine.networks import files, ipam, model, wires
+from engine.networks.ipam import Subnet
+from engine.networks.model import IpamWish, Network, NetworkWish, Range
 from engine.networks.ports import check_bindings
+from engine.services import endpoint_options
 from engine.values import EndpointConfig
 
 CONTAINER_MODE = "container:"
-_UNSUPPORTED_ENDPOINT_OPTIONS = "com.docker.network.endpoint.sysctls"
+_BRIDGE_OPTIONS = (
+    model.OPTION_MTU,
+    model.OPTION_MASQUERADE,
+    model.OPTION_HOST_BINDING,
+    model.OPTION_ICC,
+    model.OPTION_BRIDGE_NAME,
+    model.OPTION_INTERFACE_PREFIX,
+)
+_BOOLEANS = (model.OPTION_MASQUERADE, model.OPTION_ICC)
+_DEVICE = re.compile(r"[^/\s:%]{1,15}\Z")
+_PREFIX = re.compile(r"[a-zA-Z][a-zA-Z0-9_.-]{0,9}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The address plan of a new network; `subnet` None: choose one."""
+    """The address plan of a new network; None: choose one."""
 
-    subnet: ipaddress.IPv4Network | None = None
-    gateway: ipaddress.IPv4Address | None = None
-    ip_range: ipaddress.IPv4Network | None = None
-    auxiliary: Mapping[str, str] = field(default_factory=dict)
+    ipv4: Range | None = None
+    ipv6: Range | None = None
 
 
 def check_wish(wish: NetworkWish) -> None:
@@ -34,10 +45,9 @@ def check_wish(wish: NetworkWish) -> None:
         raise Forbidden(f"operation is not permitted on predefined {wish.name} network")
     if wish.driver in ("host", "null", "none"):
         raise Forbidden(f'only one instance of "{wish.driver}" network is allowed')
-    if wish.driver not in ("", "bridge"):
-        raise Unsupported(f'network driver "{wish.driver}" is not supported: bridge is')
+    if wish.driver not in ("", "bridge", *wires.DRIVERS):
+        raise Unsupported(f'network driver "{wish.driver}" is not supported: bridge, macvlan and ipvlan are')
     refused = {
-        "EnableIPv6": wish.enable_ipv6,
         "EnableIPv4=false": not wish.enable_ipv4,
         "Ingress": wish.ingress,
         "ConfigOnly": wish.config_only,
@@ -49,48 +59,87 @@ def check_wish(wish: NetworkWish) -> None:
     for name, asked in refused.items():
         if asked:
             raise Unsupported(f"networks with {name} are not supported")
-    check_options(wish.options)
+    if wish.driver in wires.DRIVERS:
+        wires.check_options(wish.driver, dict(wish.options))
+        _check_mtu(wish.options)
+    else:
+        check_options(wish.options)
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Raise for bridge options that would be ignored, or that have no meaning."""
-    if options.get(model.OPTION_BRIDGE_NAME):
-        raise Unsupported(f"the option {model.OPTION_BRIDGE_NAME} is not supported: bridges are named by the engine")
-    if options.get(model.OPTION_ICC, "true").lower() in ("false", "0"):
-        raise Unsupported(f"the option {model.OPTION_ICC}=false is not supported")
-    mtu = options.get(model.OPTION_MTU, "0")
-    if not mtu.isdigit() or (int(mtu) and not 68 <= int(mtu) <= 65535):
-        raise InvalidArgument(f"invalid value for {model.OPTION_MTU}: {mtu!r}")
+    """Raise for options of a bridge that would be ignored, or that have no meaning."""
+    for name in options:
+        if name not in _BRIDGE_OPTIONS and name.startswith("com.docker.network."):
+            raise Unsupported(f"the option {name} is not supported: {', '.join(_BRIDGE_OPTIONS)} are")
+    _check_mtu(options)
+    for name in _BOOLEANS:
+        value = options.get(name, "true")
+        if not model.is_off(value) and value not in ("1", "t", "T", "true", "TRUE", "True"):
+            raise InvalidArgument(f"invalid value for {name}: {value!r}: expected true or false")
     binding = options.get(model.OPTION_HOST_BINDING)
     if binding is not None:
         ipam.parse_address(binding, model.OPTION_HOST_BINDING)
+    for name, pattern in ((model.OPTION_BRIDGE_NAME, _DEVICE), (model.OPTION_INTERFACE_PREFIX, _PREFIX)):
+        value = options.get(name, "")
+        if value and (not pattern.match(value) or value in (".", "..", "lo", "all", "default")):
+            raise InvalidArgument(f"invalid value for {name}: {value!r}")
 
 
-def plan_addresses(wishes: Sequence[IpamWish], existing: Iterable[Network]) -> Addresses:
+def _check_mtu(options: Mapping[str, str]) -> None:
+    mtu = options.get(model.OPTION_MTU, "0")
+    if not (mtu.isascii() and mtu.isdigit()) or (int(mtu) and not 68 <= int(mtu) <= 65535):
+        raise InvalidArgument(f"invalid value for {model.OPTION_MTU}: {mtu!r}")
+
+
+def plan_addresses(wish: NetworkWish, existing: Iterable[Network]) -> Addresses:
     """Return the address plan that a user's IPAM configuration means; Docker's texts where it contradicts itself."""
-    if len(wishes) > 1:
-        raise InvalidArgument("bridge driver doesn't support multiple subnets")
-    if not wishes or not wishes[0].subnet:
-        if wishes and (wishes[0].gateway or wishes[0].ip_range or wishes[0].auxiliary):
-            raise InvalidArgument("invalid network config: IPAM.Config needs a Subnet")
-        return Addresses()
-    wish = wishes[0]
-    subnet = ipam.parse_subnet(wish.subnet)
-    if subnet.prefixlen > 30:
+    existing = list(existing)
+    plans: dict[int, Range] = {}
+    for entry in wish.ipam:
+        if not entry.subnet:
+            if entry.gateway or entry.ip_range or entry.auxiliary:
+                raise InvalidArgument("invalid network config: IPAM.Config needs a Subnet")
+            continue
+        subnet = ipam.parse_subnet(entry.subnet)
+        if subnet.version in plans:
+            raise InvalidArgument(f"{wish.driver or 'bridge'} driver doesn't support multiple subnets")
+        if subnet.version == 6 and not wish.enable_ipv6:
+            raise InvalidArgument(f"invalid network config: Subnet {entry.subnet} needs EnableIPv6")
+        plans[subnet.version] = _plan(entry, subnet, existing)
+    return Addresses(plans.get(4), plans.get(6))
+
+
+def _plan(wish: IpamWish, subnet: Subnet, existing: Iterable[Network]) -> Range:
+    if subnet.num_addresses < 4:
         raise InvalidArgument(f"invalid Subnet {wish.subnet!r}: no room for a gateway and a container")
     for network in existing:
-        if network.subnet and ipaddress.IPv4Network(network.subnet).overlaps(subnet):
-            raise Forbidden("invalid pool request: Pool overlaps with other one on this address space")
-    gateway = ipam.parse_address(wish.gateway, "Gateway") if wish.gateway else None
-    if gateway is not None and gateway not in subnet:
+        for other in (network.subnet, network.ipv6.subnet if network.ipv6 else ""):
+            if other and _overlap(ipaddress.ip_network(other), subnet):
+                raise Forbidden("invalid pool request: Pool overlaps with other one on this address space")
+    gateway = _address(wish.gateway, subnet, "Gateway") if wish.gateway else subnet.network_address + 1
+    if gateway not in subnet:
         raise InvalidArgument(f"no matching subnet for gateway {gateway}")
     ip_range = ipam.parse_subnet(wish.ip_range, "IPRange") if wish.ip_range else None
-    if ip_range is not None and not ip_range.subnet_of(subnet):
+    if ip_range is not None and not _overlap(ip_range, subnet, inside=True):
         raise InvalidArgument(f"no matching subnet for range {wish.ip_range}")
     for name, text in wish.auxiliary.items():
-        if ipam.parse_address(text, f"AuxiliaryAddresses[{name}]") not in subnet:
+        if _address(text, subnet, f"AuxiliaryAddresses[{name}]") not in subnet:
             raise InvalidArgument(f"no matching subnet for aux-address {text}")
-    return Addresses(subnet, gateway, ip_range, dict(wish.auxiliary))
+    return Range(str(subnet), str(gateway), str(ip_range or ""), dict(wish.auxiliary), user_subnet=True)
+
+
+def _address(text: str, subnet: Subnet, field: str) -> ipam.Address:
+    parse = ipam.parse_address if subnet.version == 4 else ipam.parse_address6
+    return parse(text, field)
+
+
+def _overlap(one: Subnet, other: Subnet, *, inside: bool = False) -> bool:
+    """Say whether two networks share addresses, or (`inside`) whether the first is part of the other."""
+    if isinstance(one, ipaddress.IPv4Network) and isinstance(other, ipaddress.IPv4Network):
+        return one.subnet_of(other) if inside else one.overlaps(other)
+    if isinstance(one, ipaddress.IPv6Network) and isinstance(other, ipaddress.IPv6Network):
+        return one.subnet_of(other) if inside else one.overlaps(other)
+    return False
 
 
 def check_host_config(host: HostConfig) -> None:
@@ -120,25 +169,27 @@ def check_endpoint(config: EndpointConfig, network: Network) -> None:
     """Raise, with Docker's text, for a place in this network that can't be."""
     if config.links and network.is_predefined:
         raise InvalidArgument("network-scoped links are only supported for user-defined networks")
-    if config.ipv6_address:
-        raise Unsupported("EndpointConfig.IPAMConfig.IPv6Address is not supported")
-    if config.driver_opts and _UNSUPPORTED_ENDPOINT_OPTIONS in config.driver_opts:
-        raise Unsupported(f"the endpoint option {_UNSUPPORTED_ENDPOINT_OPTIONS} is not supported")
+    endpoint_options.parse(config)
+    wanted = [("IPv4Address", config.ipv4_address, network.ipv4), ("IPv6Address", config.ipv6_address, network.ipv6)]
     if network.is_predefined:
-        if config.ipv4_address:
+        if config.ipv4_address or config.ipv6_address:
             raise InvalidArgument("user specified IP address is supported on user defined networks only")
         if config.aliases:
             raise InvalidArgument("network-scoped aliases are only supported for user-defined networks")
-    elif config.ipv4_address:
-        if not network.user_subnet:
-            raise InvalidArgument(
-                "user specified IP address is supported only when connecting to networks with user configured subnets"
-            )
-        address = ipam.parse_address(config.ipv4_address, "IPv4Address")
-        if address not in ipaddress.IPv4Network(network.subnet):
-            raise InvalidArgument(
-                f"invalid endpoint settings: no configured subnet contains IP address {config.ipv4_address}"
-            )
+        return
+    for field, text, addresses in wanted:
+        if text:
+            _check_address(field, text, addresses)
+
+
+def _check_address(field: str, text: str, addresses: Range | None) -> None:
+    if addresses is None or not addresses.user_subnet:
+        raise InvalidArgument(
+            "user specified IP address is supported only when connecting to networks with user configured subnets"
+        )
+    parse = ipam.parse_address6 if field == "IPv6Address" else ipam.parse_address
+    if parse(text, field) not in ipaddress.ip_network(addresses.subnet):
+        raise InvalidArgument(f"invalid endpoint settings: no configured subnet contains IP address {text}")
 
 
 def check_attachable(mode: str, network: Network) -> None:

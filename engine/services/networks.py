@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from config.contract import DEFAULT_NAMESPACE
 from config.settings import Settings
-from engine import faults
+from engine import faults, policy
 from engine.clock import now_ns, parse_when
 from engine.containers.model import Container, HostConfig, Status
 from engine.errors import Conflict, Forbidden, InvalidArgument, NotFound
@@ -27,7 +29,8 @@ from engine.networks import filters as network_filters
 from engine.networks import ipam, model
 from engine.networks.bridges import Bridges
 from engine.networks.filters import Filters
-from engine.networks.model import Network, NetworkWish
+from engine.networks.ipam import Subnet
+from engine.networks.model import Network, NetworkWish, Range
 from engine.networks.store import NetworkStore
 from engine.services import network_checks
 from engine.services.endpoints import Endpoints, Joined, Member
@@ -56,7 +59,8 @@ class Networks:
         self._database = database
         self._pool = ipaddress.IPv4Network(settings.bridge_pool)
         self._store = NetworkStore(database, instance, now_ns())
-        self._bridges = Bridges(instance)
+        self._pool6 = ipam.unique_local_pool(f"{_machine()}/{instance}")
+        self._bridges = Bridges(instance, paths.forwarding)
         self._endpoints = Endpoints(self._bridges, paths.netns, settings.sandbox_pool)
         self._paths = paths
         self._choosing = threading.RLock()
@@ -92,29 +96,33 @@ class Networks:
         return self._endpoints.members(network.id)
 
     def create(self, scope: Scope, wish: NetworkWish) -> Network:
-        """Make a bridge network and return it."""
+        """Make a network and return it."""
         network_checks.check_wish(wish)
+        policy.check_network(scope, wish.driver, wish.options)
         with self._choosing, self._bridges.choosing() as foreign:
             if self._store.named(scope.home, wish.name) is not None:
                 raise Conflict(f"network with name {wish.name} already exists")
-            plan = network_checks.plan_addresses(wish.ipam, self._store.all())
-            subnet = plan.subnet or self._choose(ipam.USER_PREFIX, foreign)
+            plan = network_checks.plan_addresses(wish, self._store.all())
+            ipv4 = plan.ipv4 or self._chosen(self._pool, ipam.USER_PREFIX, foreign)
             network = Network(
                 id=new_id(),
                 namespace=scope.home,
                 name=wish.name,
+                driver=wish.driver or "bridge",
                 created_ns=now_ns(),
-                subnet=str(subnet),
-                gateway=str(plan.gateway or subnet.network_address + 1),
-                ip_range=str(plan.ip_range or ""),
-                auxiliary=plan.auxiliary,
-                user_subnet=plan.subnet is not None,
+                subnet=ipv4.subnet,
+                gateway=ipv4.gateway,
+                ip_range=ipv4.ip_range,
+                auxiliary=ipv4.auxiliary,
+                user_subnet=ipv4.user_subnet,
+                ipv6=plan.ipv6 or (self._chosen(self._pool6, ipam.IPV6_PREFIX, foreign) if wish.enable_ipv6 else None),
                 internal=wish.internal,
                 attachable=wish.attachable,
                 labels=dict(wish.labels),
                 options=dict(wish.options),
                 created_by=scope.actor,
             )
+            self._bridges.check_new(network)
             self._bring_up_and_record(network, scope.actor)
         return network
 
@@ -124,10 +132,10 @@ class Networks:
         if network.is_predefined:
             raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
         with self._locks.hold(network.id):
-            if self.members(network):
-                raise Forbidden(
-                    f"error while removing network: network {network.name} id {network.id} has active endpoints"
-                )
+            members = self.members(network)
+            if members:
+                named = ", ".join(f'name:"{m.container_name}" id:"{m.endpoint.endpoint_id[:12]}"' for m in members)
+                raise Forbidden(f"error while removing network: network {network.name} has active endpoints ({named})")
             self._delete(network, scope.actor)
 
     def prune(self, scope: Scope, filters: Filters) -> list[str]:
@@ -163,9 +171,10 @@ class Networks:
             found[primary.id] = EndpointConfig(primary.name)
         for config in requested:
             network = self._store.get(scope, config.network)
-            if network.driver != "bridge":
+            if network.driver in ("host", "null"):
                 network_checks.check_attachable(mode, network)
             network_checks.check_endpoint(config, network)
+            policy.check_endpoint(scope, config.driver_opts)
             found[network.id] = replace(config, network=network.name)
         return tuple(found.values())
 
@@ -196,6 +205,7 @@ class Networks:
         container = containers.get(scope, container_reference)
         network_checks.check_attachable(container.host_config.network_mode, network)
         network_checks.check_endpoint(config, network)
+        policy.check_endpoint(scope, config.driver_opts)
         config = replace(config, network=network.name)
         if self._links is not None:
             config = self._links.resolve_endpoint(scope, config)
@@ -207,9 +217,9 @@ class Networks:
             if not current.state.is_running:
                 return changed
             with self._locks.hold(network.id), self._rewritten(current.id):
-                endpoint = self._endpoints.connect(current, config, self._usable(network))
+                endpoint, ports = self._endpoints.connect(current, config, self._usable(network))
             self._record("connect", current, (endpoint,), by=scope.actor)
-            return replace(changed, endpoints=(*current.endpoints, endpoint))
+            return replace(changed, endpoints=(*current.endpoints, endpoint), ports=ports)
 
         containers.change(container.id, change)
         if self._links is not None and config.links:
@@ -267,7 +277,7 @@ class Networks:
     def reconcile(self, running: Sequence[Container]) -> None:
         """Take over what running containers have, write the ruleset, remove what else an earlier engine left."""
         used = {endpoint.network_id for container in running for endpoint in container.endpoints if endpoint.ip_address}
-        networks = [n for n in self._store.all() if n.id in used or self._bridges.exists(n.id)]
+        networks = [n for n in self._store.all() if n.id in used or self._bridges.exists(n)]
         self._bridges.take_over(networks)
         by_id = {network.id: network for network in networks}
         published = []
@@ -330,29 +340,41 @@ class Networks:
             if current is None:
                 current = self._with_subnet(network, ipam.DEFAULT_BRIDGE_PREFIX, foreign)
                 self._bring_up_and_record(current, "engine")
-            elif not self._bridges.exists(current.id) and _clashes(current, foreign):
+            elif current.has_bridge and not self._bridges.exists(current) and _clashes(current, foreign):
                 current = self._moved(current, foreign)
             self._bridges.ensure(current)
             return current
 
-    def _moved(self, network: Network, foreign: Sequence[ipaddress.IPv4Network]) -> Network:
+    def _moved(self, network: Network, foreign: Sequence[Subnet]) -> Network:
         """Give a network whose subnet the host now routes elsewhere another one; not where the user chose it."""
-        if network.user_subnet:
-            raise Conflict(f"network {network.name}: the host has another route to {network.subnet}")
-        prefix = ipaddress.IPv4Network(network.subnet).prefixlen
-        moved = self._with_subnet(network, prefix, foreign)
+        for addresses in filter(None, (network.ipv4, network.ipv6)):
+            if addresses.user_subnet and _is_taken(addresses.subnet, foreign):
+                raise Conflict(f"network {network.name}: the host has another route to {addresses.subnet}")
+        moved = network
+        if _is_taken(network.subnet, foreign):
+            prefix = ipaddress.IPv4Network(network.subnet).prefixlen
+            moved = self._with_subnet(network, prefix, foreign)
+        if network.ipv6 and _is_taken(network.ipv6.subnet, foreign):
+            moved = replace(moved, ipv6=self._chosen(self._pool6, ipam.IPV6_PREFIX, foreign))
         with self._database.transaction() as transaction:
             self._store.save(transaction, moved)
         _log.warning("the host routes %s elsewhere: network %s moved to %s", network.subnet, network.name, moved.subnet)
         return moved
 
-    def _with_subnet(self, network: Network, prefix: int, foreign: Sequence[ipaddress.IPv4Network]) -> Network:
-        subnet = self._choose(prefix, foreign)
-        return replace(network, subnet=str(subnet), gateway=str(subnet.network_address + 1), created_ns=now_ns())
+    def _with_subnet(self, network: Network, prefix: int, foreign: Sequence[Subnet]) -> Network:
+        chosen = self._chosen(self._pool, prefix, foreign)
+        return replace(network, subnet=chosen.subnet, gateway=chosen.gateway, created_ns=now_ns())
 
-    def _choose(self, prefix: int, foreign: Sequence[ipaddress.IPv4Network]) -> ipaddress.IPv4Network:
-        own = [ipaddress.IPv4Network(network.subnet) for network in self._store.all() if network.subnet]
-        return ipam.choose_subnet(self._pool, prefix, [*own, *foreign])
+    def _chosen(self, pool: Subnet, prefix: int, foreign: Sequence[Subnet]) -> Range:
+        """Return a block of a pool that neither a network of ours nor a route of the host has."""
+        own = [
+            ipaddress.ip_network(addresses.subnet)
+            for network in self._store.all()
+            for addresses in (network.ipv4, network.ipv6)
+            if addresses and addresses.subnet
+        ]
+        subnet = ipam.choose_subnet(pool, prefix, [*own, *foreign])
+        return Range(str(subnet), str(subnet.network_address + 1))
 
     def _bring_up_and_record(self, network: Network, by: str) -> None:
         """Make the bridge, then the record: a crash in between leaves a bridge that `reconcile` removes."""
@@ -413,6 +435,17 @@ def _when(text: str) -> int:
         raise InvalidArgument(f"invalid filter 'until={text}': expected a time or a duration") from None
 
 
-def _clashes(network: Network, foreign: Sequence[ipaddress.IPv4Network]) -> bool:
-    subnet = ipaddress.IPv4Network(network.subnet)
-    return any(subnet.overlaps(other) for other in foreign)
+def _clashes(network: Network, foreign: Sequence[Subnet]) -> bool:
+    return any(_is_taken(a.subnet, foreign) for a in (network.ipv4, network.ipv6) if a)
+
+
+def _is_taken(subnet: str, foreign: Sequence[Subnet]) -> bool:
+    wanted = ipaddress.ip_network(subnet)
+    return any(wanted.version == other.version and wanted.overlaps(other) for other in foreign)
+
+
+def _machine() -> str:
+    try:
+        return Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        return socket.gethostname()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from engine.containers.model import Container
 from engine.networks import ports
@@ -35,15 +35,40 @@ def make_endpoint(
         gateway=str(bridge.route or ""),
         ip_address=str(plug.interface.ip),
         ip_prefix_len=plug.interface.network.prefixlen,
+        ipv6_gateway=str(bridge.route6 or ""),
+        global_ipv6_address=str(plug.interface6.ip) if plug.interface6 else "",
+        global_ipv6_prefix_len=plug.interface6.network.prefixlen if plug.interface6 else 0,
         mac_address=plug.mac,
         dns_names=dns_names(container, config, network),
+        interface=plug.inside,
     )
 
 
-def gateway_of(wishes: Sequence[Wish]) -> int:
-    """Return which network carries the default route and the ports: first by priority of those that lead out."""
-    order = sorted(range(len(wishes)), key=lambda i: (wishes[i][1].internal, -wishes[i][0].gw_priority, i))
-    return order[0]
+def leading(places: Iterable[tuple[EndpointConfig, Network]]) -> int | None:
+    """Return which place carries the default route and the ports, None where none leads out.
+
+    Docker's order: by priority, then by the networks' names.
+    """
+    order = sorted(
+        (-config.gw_priority, network.name, i) for i, (config, network) in enumerate(places) if not network.internal
+    )
+    return order[0][2] if order else None
+
+
+def leading6(places: Iterable[tuple[EndpointConfig, Network]]) -> int | None:
+    """Return which place carries the IPv6 default route, None where none does."""
+    places = list(places)
+    numbers = [i for i, (_, network) in enumerate(places) if network.ipv6]
+    found = leading(places[i] for i in numbers)
+    return None if found is None else numbers[found]
+
+
+def publishing(places: Iterable[tuple[EndpointConfig, Network]]) -> int | None:
+    """Return which place the ports lead to, None where none does: only a bridge of this host can carry them."""
+    places = list(places)
+    numbers = [i for i, (_, network) in enumerate(places) if network.has_bridge]
+    found = leading(places[i] for i in numbers)
+    return None if found is None else numbers[found]
 
 
 def next_number(sandbox: Sandbox) -> int:
@@ -61,13 +86,11 @@ def wanted_ports(container: Container) -> list[PortBinding]:
     return wanted
 
 
-def published(taken: Iterable[PortBinding], address: str) -> list[Published]:
-    """Return host ports with the container's address behind them."""
-    return [Published(binding, address) for binding in taken] if address else []
-
-
-def publishing_endpoint(endpoints: Sequence[Endpoint], networks: Sequence[Network]) -> Endpoint | None:
-    """Return the endpoint of a running container that its ports lead to, None where none leads out."""
-    internal = {network.id for network in networks if network.internal}
-    leading = [e for e in endpoints if e.ip_address and e.network_id not in internal]
-    return min(leading, key=lambda endpoint: -endpoint.config.gw_priority, default=None)
+def published(taken: Iterable[PortBinding], endpoint: Endpoint) -> list[Published]:
+    """Return host ports with the container's address of their family behind them."""
+    found = []
+    for binding in taken:
+        address = endpoint.global_ipv6_address if ":" in binding.host_ip else endpoint.ip_address
+        if address:
+            found.append(Published(binding, address))
+    return found

@@ -9,11 +9,12 @@
         snapshots/<container id>/           upper/ work/ of a container's root
         containers/<container id>/          hostname hosts resolv.conf, log (conmon's k8s-file), log.N rotated
         volumes/<namespace>/<name>/_data
-        log-archive/<namespace>/…
+        log-archive/<namespace>/<id>/       a removed container's log.zst (until it is built: log, log.N)
     RUN_ROOT/                               0755; may be a tmpfs
         engine.sock web.sock engine.pid
         ns/mnt                              the engine's mount namespace, pinned
         netns/<name>                        network sandboxes, pinned
+        forwarding                          whether the kernel's forwarding is on for our sake only
         exits/<container id>                conmon's exit files
         rootfs/<container id>/              mount point of a container's overlay root
         bundles/<container id>/             config.json, conmon pid and attach sockets
@@ -74,6 +75,11 @@ class Paths:
         return self.engine / "volumes"
 
     @property
+    def log_archive(self) -> Path:
+        """Logs of removed containers, by namespace and container id."""
+        return self.engine / "log-archive"
+
+    @property
     def exits(self) -> Path:
         """Exit files that conmon writes."""
         return self.run_root / "exits"
@@ -92,6 +98,11 @@ class Paths:
     def crun(self) -> Path:
         """The OCI runtime's state."""
         return self.run_root / "crun"
+
+    @property
+    def forwarding(self) -> Path:
+        """Says whether the kernel's forwarding is on for our sake only."""
+        return self.run_root / "forwarding"
 
     @property
     def netns(self) -> Path:

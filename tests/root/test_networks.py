@@ -466,7 +466,6 @@ def test_wishes_that_contradict_the_mode_are_refused(lab: NetworkLab) -> None:
     lab.networks.create(DEFAULT, NetworkWish("lan"))
     cases: list[tuple[type[Exception], str, dict[str, object]]] = [
         (NotFound, "network nope not found", {"mode": "nope"}),
-        (Unsupported, "Links", {"links": ("a:b",)}),
         (Unsupported, "sctp", {"port_bindings": (PortBinding(80, "sctp"),)}),
         (InvalidArgument, "conflicting options: dns", {"mode": "container:x", "dns": ("1.1.1.1",)}),
         (InvalidArgument, "bad format for add-host", {"extra_hosts": ("nonsense",)}),
@@ -498,13 +497,13 @@ def test_the_thousandth_port_costs_what_the_first_did(lab: NetworkLab) -> None:
         spent = []
         for number in numbers:
             begun = time.perf_counter()
-            lab.networks._bridges.publish([Published(PortBinding(80, "tcp", "0.0.0.0", number), "10.61.0.2")])
+            lab.networks._bridges.rules.publish([Published(PortBinding(80, "tcp", "0.0.0.0", number), "10.61.0.2")])
             spent.append(time.perf_counter() - begun)
         return statistics.median(spent)
 
     first = cost(range(20000, 20050))
     for begin in range(20050, 21000, 50):
-        lab.networks._bridges.publish(
+        lab.networks._bridges.rules.publish(
             [Published(PortBinding(80, "tcp", "0.0.0.0", n), "10.61.0.2") for n in range(begin, begin + 50)]
         )
     assert cost(range(21000, 21050)) < 3 * first + 0.0005

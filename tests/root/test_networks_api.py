@@ -76,7 +76,8 @@ def test_a_network_is_created_inspected_and_removed(routes: list[Route], lab: Ne
     [
         ({"Name": "host"}, 403, "operation is not permitted on predefined host network"),
         ({"Name": "a", "Driver": "overlay"}, 501, 'network driver "overlay" is not supported'),
-        ({"Name": "a", "EnableIPv6": True}, 501, "EnableIPv6"),
+        ({"Name": "a", "EnableIPv4": False}, 501, "EnableIPv4"),
+        ({"Name": "a", "IPAM": {"Config": [{"Subnet": "fd00:1::/64"}]}}, 400, "needs EnableIPv6"),
         ({"Name": "a", "IPAM": {"Config": [{"Subnet": "x"}]}}, 400, "invalid Subnet 'x'"),
         ({"Name": "a", "Peers": ["x"]}, 501, "Peers: not supported"),
         ({}, 400, "name is empty"),

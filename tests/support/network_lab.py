@@ -5,6 +5,7 @@ Sockets are opened on a thread inside of the namespace and used from the test: n
 
 from __future__ import annotations
 
+import ipaddress
 import shutil
 import socket
 import subprocess
@@ -124,7 +125,8 @@ class NetworkLab:
 
     def other_machine(self) -> OtherMachine:
         """Put another machine beside the host."""
-        machine = OtherMachine(self.folder / "other", self.instance, 10 + len(self._machines))
+        number = len(self._machines)
+        machine = OtherMachine(self.folder / f"other{number}", self.instance, number)
         self._machines.append(machine)
         return machine
 
@@ -136,7 +138,7 @@ class NetworkLab:
         """Lose the networks' memory as kill -9 of the engine does, and start again from the records."""
         abandoned = self.networks
         abandoned._endpoints._pool._closed = True  # a killed process makes no sandboxes any more
-        abandoned._endpoints._ports.close()  # and holds no sockets
+        abandoned._endpoints._publishing._ports.close()  # and holds no sockets
         self._abandoned.append(abandoned)
         self.networks = self._networks()
 
@@ -162,26 +164,33 @@ class OtherMachine:
 
     def __init__(self, path: Path, instance: str, number: int) -> None:
         self.path = path
-        self.host_address = f"10.62.{number}.1"
-        self.address = f"10.62.{number}.2"
-        self._link = f"o{instance}-{number}"
+        # Of this instance alone: others run tests on the same machine, and two links with one address would answer.
+        mine = int(instance[1:], 16)
+        block = ipaddress.ip_address("198.18.0.0") + ((mine * 4 + number) % (1 << 15)) * 4
+        self.host_address, self.address = str(block + 1), str(block + 2)
+        self.host_address6, self.address6 = (f"fd62:{mine >> 16:x}:{mine & 0xFFFF:x}:{number + 1}::{n}" for n in (1, 2))
+        self.link = f"o{instance}-{number}"
         netns.pin(path, lambda: None)
         with path.open() as file:
             host = rtnl.Socket()
-            host.send([rtnl.veth(self._link, 0, "02:00:00:00:00:02", "eth0", file.fileno())])
+            host.send([rtnl.veth(self.link, 0, "02:00:00:00:00:02", "eth0", file.fileno())])
             host.close()
-        _ip("addr", "add", f"{self.host_address}/24", "dev", self._link)
-        _ip("link", "set", self._link, "up")
-        for arguments in (f"addr add {self.address}/24 dev eth0", "link set lo up", "link set eth0 up"):
-            _ip(*arguments.split(), inside=path)
+        _ip("addr", "add", f"{self.host_address}/30", "dev", self.link)
+        _ip("addr", "add", f"{self.host_address6}/64", "dev", self.link, "nodad")
+        _ip("link", "set", self.link, "up")
+        _ip("addr", "add", f"{self.address}/30", "dev", "eth0", inside=path)
+        _ip("addr", "add", f"{self.address6}/64", "dev", "eth0", "nodad", inside=path)
+        for link in ("lo", "eth0"):
+            _ip("link", "set", link, "up", inside=path)
 
     def route(self, network: str) -> None:
         """Route a network to the host, as a machine that knows where the containers live."""
-        _ip("route", "add", network, "via", self.host_address, inside=self.path)
+        gateway = self.host_address6 if ":" in network else self.host_address
+        _ip("route", "add", network, "via", gateway, inside=self.path)
 
     def remove(self) -> None:
         """Unplug the cable."""
-        _ip("link", "del", self._link)
+        _ip("link", "del", self.link)
         netns.unpin(self.path)
 
 
@@ -194,7 +203,7 @@ def ask(where: Path | None, address: str, port: int, kind: str = "tcp", timeout:
     """Connect from the namespace; return what the server answers, or "" when nobody does."""
 
     def connect() -> socket.socket:
-        client = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+        client = socket.socket(_family(address), socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
         client.settimeout(timeout)
         try:
             client.connect((address, port))
@@ -220,9 +229,15 @@ def endpoint(joined: Joined, number: int = 0) -> Endpoint:
     return joined.endpoints[number]
 
 
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def _listening(address: str, port: int, kind: str) -> socket.socket:
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+    server = socket.socket(_family(address), socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if ":" in address:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     server.settimeout(0.05)  # so that its thread sees the end of the socket
     server.bind((address, port))
     if kind == "tcp":

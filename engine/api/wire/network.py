@@ -68,8 +68,8 @@ def render_network(network: Network, members: Iterable[Member] | None = None) ->
         "Created": render_ns(network.created_ns),
         "Scope": "local",
         "Driver": network.driver,
-        "EnableIPv4": network.driver == "bridge",
-        "EnableIPv6": False,
+        "EnableIPv4": network.driver not in ("host", "null"),
+        "EnableIPv6": network.ipv6 is not None,
         "IPAM": {"Driver": "default", "Options": None, "Config": _render_ipam(network)},
         "Internal": network.internal,
         "Attachable": network.attachable,
@@ -85,14 +85,17 @@ def render_network(network: Network, members: Iterable[Member] | None = None) ->
 
 
 def _render_ipam(network: Network) -> list[dict[str, Any]]:
-    if not network.subnet:
-        return []
-    entry: dict[str, Any] = {"Subnet": network.subnet, "Gateway": network.gateway}
-    if network.ip_range:
-        entry["IPRange"] = network.ip_range
-    if network.auxiliary:
-        entry["AuxiliaryAddresses"] = dict(network.auxiliary)
-    return [entry]
+    found = []
+    for addresses in (network.ipv4, network.ipv6):
+        if addresses is None or not addresses.subnet:
+            continue
+        entry: dict[str, Any] = {"Subnet": addresses.subnet, "Gateway": addresses.gateway}
+        if addresses.ip_range:
+            entry["IPRange"] = addresses.ip_range
+        if addresses.auxiliary:
+            entry["AuxiliaryAddresses"] = dict(addresses.auxiliary)
+        found.append(entry)
+    return found
 
 
 def _render_member(member: Member) -> dict[str, str]:
@@ -102,5 +105,7 @@ def _render_member(member: Member) -> dict[str, str]:
         "EndpointID": endpoint.endpoint_id,
         "MacAddress": endpoint.mac_address,
         "IPv4Address": f"{endpoint.ip_address}/{endpoint.ip_prefix_len}" if endpoint.ip_address else "",
-        "IPv6Address": "",
+        "IPv6Address": f"{endpoint.global_ipv6_address}/{endpoint.global_ipv6_prefix_len}"
+        if endpoint.global_ipv6_address
+        else "",
     }

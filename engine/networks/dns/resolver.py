@@ -35,6 +35,7 @@ _MOST_PENDING = 512
 _MOST_CONNECTIONS = 32
 _TCP_SECONDS = 10.0
 _PORT = 53
+_FAMILIES: dict[int, int] = {Kind.A: socket.AF_INET, Kind.AAAA: socket.AF_INET6}
 
 
 @dataclass(slots=True)
@@ -156,7 +157,7 @@ class Resolver:
             data, peer = client.udp.recvfrom(4096)
         except OSError:
             return
-        answer = self._local(client, data, message.UDP_SIZE)
+        answer = self._local(client, data)
         if answer is not None:
             _send(client, answer, peer)
         elif not client.servers or len(self._state.pending) >= _MOST_PENDING:
@@ -164,14 +165,14 @@ class Resolver:
         else:
             self._forward(client, peer, data, list(client.servers))
 
-    def _local(self, client: Client, data: bytes, limit: int) -> bytes | None:
+    def _local(self, client: Client, data: bytes, limit: int = 0) -> bytes | None:
         """Return the answer that we know ourselves (b"": none is due), None for a question to the outside."""
         try:
             query = message.parse_query(data)
         except Malformed as problem:
             return message.render_error(data, problem.code) if problem.code is not None else b""
         values = self._values(client, query)
-        return None if values is None else message.render_answer(query, values, TTL_SECONDS, limit)
+        return None if values is None else message.render_answer(query, values, TTL_SECONDS, limit or query.room)
 
     def _values(self, client: Client, query: Query) -> list[bytes] | None:
         if query.kind == Kind.PTR:
@@ -180,10 +181,12 @@ class Resolver:
         addresses = self._names.find(client.network_ids, query.name)
         if addresses is None:
             return None
-        if query.kind != Kind.A:
+        family = _FAMILIES.get(query.kind)
+        if family is None:
             return []  # the name is there, it has nothing of this type
-        random.shuffle(addresses)
-        return [socket.inet_aton(address) for address in addresses]
+        found = [address for address in addresses if (":" in address) == (family == socket.AF_INET6)]
+        random.shuffle(found)
+        return [socket.inet_pton(family, address) for address in found]
 
     # -- asking outside --------------------------------------------------------------------------------------------
 
@@ -219,7 +222,7 @@ class Resolver:
         if len(answer) < message.HEADER_SIZE or answer[:2] != struct.pack("!H", pending.identity):
             return  # not ours: somebody guesses
         self._drop_pending(pending)
-        _send(pending.client, message.with_id(answer, int.from_bytes(pending.data[:2], "big")), pending.peer)
+        _send(pending.client, message.for_asker(answer, pending.data), pending.peer)
 
     def _expire(self) -> None:
         now = time.monotonic()
@@ -254,7 +257,7 @@ class Resolver:
                 while (data := _receive(connection)) is not None:
                     answer = self._local(client, data, 0xFFFF)
                     if answer is None:
-                        answer = _ask_by_tcp(client.servers, data)
+                        answer = message.for_asker(_ask_by_tcp(client.servers, data), data)
                     if not answer:
                         return
                     connection.sendall(struct.pack("!H", len(answer)) + answer)

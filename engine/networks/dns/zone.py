@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_REVERSE = ".in-addr.arpa"
+_REVERSE, _REVERSE6 = ".in-addr.arpa", ".ip6.arpa"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,12 @@ class Entry:
     network_name: str
     address: str
     names: tuple[str, ...]
+    address6: str = ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its addresses, of either family."""
+        return tuple(address for address in (self.address, self.address6) if address)
 
 
 class Names:
@@ -28,7 +34,7 @@ class Names:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[tuple[str, str], Entry] = {}
-        self._by_name: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        self._by_name: defaultdict[tuple[str, str], dict[str, tuple[str, ...]]] = defaultdict(dict)
         self._by_address: dict[tuple[str, str], Entry] = {}
 
     def add(self, entry: Entry) -> None:
@@ -36,9 +42,10 @@ class Names:
         with self._lock:
             self._drop(entry.network_id, entry.container_id)
             self._entries[entry.network_id, entry.container_id] = entry
-            self._by_address[entry.network_id, entry.address] = entry
+            for address in entry.addresses:
+                self._by_address[entry.network_id, address] = entry
             for key in _keys(entry):
-                self._by_name[key][entry.container_id] = entry.address
+                self._by_name[key][entry.container_id] = entry.addresses
 
     def remove(self, network_id: str, container_id: str) -> None:
         """Forget a container in a network; idempotent."""
@@ -46,16 +53,17 @@ class Names:
             self._drop(network_id, container_id)
 
     def find(self, network_ids: Iterable[str], name: str) -> list[str] | None:
-        """Return the addresses of a name in these networks, None where it is no name of theirs."""
+        """Return the addresses of a name in these networks, of both families; None where it is no name of theirs."""
         wanted = name.lower()
         found: list[str] = []
         with self._lock:
             for network_id in network_ids:
-                found.extend(self._by_name.get((network_id, wanted), {}).values())
+                for addresses in self._by_name.get((network_id, wanted), {}).values():
+                    found.extend(addresses)
         return list(dict.fromkeys(found)) or None
 
     def find_reverse(self, network_ids: Iterable[str], name: str) -> str | None:
-        """Return `container.network` for a name below in-addr.arpa, None where the address is nobody's there."""
+        """Return `container.network` for a name below in-addr.arpa or ip6.arpa, None where it is nobody's there."""
         address = reverse_address(name)
         if address is None:
             return None
@@ -70,7 +78,9 @@ class Names:
         old = self._entries.pop((network_id, container_id), None)
         if old is None:
             return
-        self._by_address.pop((network_id, old.address), None)
+        for address in old.addresses:
+            if self._by_address.get((network_id, address)) is old:
+                del self._by_address[network_id, address]
         for key in _keys(old):
             owners = self._by_name.get(key)
             if owners is not None:
@@ -86,10 +96,13 @@ def _keys(entry: Entry) -> list[tuple[str, str]]:
 
 
 def reverse_address(name: str) -> str | None:
-    """Return the IPv4 address in a name below in-addr.arpa, None for other names."""
-    if not name.endswith(_REVERSE):
-        return None
+    """Return the address in a name below in-addr.arpa or ip6.arpa, None for other names."""
     try:
-        return str(ipaddress.IPv4Address(".".join(reversed(name.removesuffix(_REVERSE).split(".")))))
+        if name.endswith(_REVERSE):
+            return str(ipaddress.IPv4Address(".".join(reversed(name.removesuffix(_REVERSE).split(".")))))
+        digits = name.removesuffix(_REVERSE6).split(".")
+        if name.endswith(_REVERSE6) and len(digits) == 32 and all(len(digit) == 1 for digit in digits):
+            return str(ipaddress.IPv6Address(int("".join(reversed(digits)), 16)))
     except ValueError:
-        return None
+        pass
+    return None

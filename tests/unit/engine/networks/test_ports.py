@@ -87,7 +87,8 @@ def test_exposed_ports_become_bindings() -> None:
     ("binding", "kind", "text"),
     [
         (PortBinding(80, "sctp"), Unsupported, "sctp"),
-        (PortBinding(80, "tcp", "::1"), Unsupported, "IPv6"),
+        (PortBinding(80, "tcp", "::1"), Unsupported, "publishing on ::1 is not supported"),
+        (PortBinding(80, "tcp", "::g"), InvalidArgument, "invalid IP address in port binding: '::g'"),
         (PortBinding(80, "tcp", "1.2.3.x"), InvalidArgument, "invalid IP address in port binding: '1.2.3.x'"),
         (PortBinding(0), InvalidArgument, "invalid port specification: '0/tcp'"),
         (PortBinding(80, "tcp", "", 65536), InvalidArgument, "invalid port specification: 65536"),

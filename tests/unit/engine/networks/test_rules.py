@@ -41,8 +41,8 @@ def test_a_bridge_and_a_port_are_elements() -> None:
     assert added == [
         'add element inet t bridges { "b2" }',
         'add element inet t same { "b2" . "b2" }',
-        'add element inet t own { 10.88.8.0/24 . "b2" }',
         'add element inet t internal { "b2" }',
+        'add element inet t own { 10.88.8.0/24 . "b2" }',
     ]
     assert [re.sub("^add", "delete", line) for line in added] == rules.remove_bridge("t", "b2", INNER).splitlines()
     assert rules.add_ports("t", [EVERYWHERE, BOUND]).splitlines() == [
