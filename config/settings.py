@@ -65,6 +65,10 @@ ROWS: tuple[Row, ...] = (
     Row("BERTH_AUDIT_DAYS", "365", int, "Days that the audit record is kept; 0: for ever."),
     Row("BERTH_AUDIT_FILE", "", str, "A file to which each row of the audit record is appended (JSON lines)."),
     Row("BERTH_AUDIT_SYSLOG", "", str, "Where else it goes: udp://host:port or unix:///dev/log; empty: nowhere."),
+    Row("BERTH_LOG_DAYS", "30", int, "Days that a removed container's log is kept, unless its team says otherwise."),
+    Row("BERTH_LOG_BYTES", "2147483648", int, "Bytes on disk of all kept logs of a team; the oldest go first."),
+    Row("BERTH_LOG_COUNT", "10000", int, "Kept logs of a team at most."),
+    Row("BERTH_LOG_LIVE_BYTES", "0", int, "Bytes of a living container's log, the oldest go; 0: its max-size."),
     Row("BERTH_MAX_BODY", "8388608", int, "Largest JSON request body, in bytes."),
 )
 
@@ -92,6 +96,10 @@ class Settings:
     audit_days: int
     audit_file: str
     audit_syslog: str
+    log_days: int
+    log_bytes: int
+    log_count: int
+    log_live_bytes: int
     max_body: int
 
 

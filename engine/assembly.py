@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 
 from config.settings import Settings
@@ -14,6 +15,7 @@ from engine.events import Bus
 from engine.images.store import ImageStore
 from engine.kernel import cgroups, proc
 from engine.locks import NamedLocks
+from engine.logs.store import ArchiveStore, Policy
 from engine.registry.client import Registries
 from engine.registry.transport import Transport
 from engine.runtime import crun
@@ -33,6 +35,7 @@ from engine.services.launch import Launcher
 from engine.services.layer_views import LayerViews
 from engine.services.lifecycle import Lifecycle
 from engine.services.links import Links
+from engine.services.log_archive import LogArchive
 from engine.services.logs import Logs
 from engine.services.networks import Networks
 from engine.services.pull import Pulls
@@ -131,8 +134,7 @@ class Assembly:
         self.runtime = crun.CrunRuntime(folders, programs, self.cgroups)
         self._stack.callback(self.runtime.close)
         self.watcher = ConmonWatcher(self._paths.exits, self._paths.bundles, self.runtime)
-        self.logs = Logs(self._paths, find=self.store.find, reopen=self.runtime.reopen_log)
-        self._stack.callback(self.logs.close)
+        self._logs()
         self.links = Links(self.store, self.locks)
         self._stack.callback(self.links.close)
         self.links.set_refresh(self.networks.refresh)
@@ -151,6 +153,27 @@ class Assembly:
         self._stack.callback(self.usage.close)
         self.top = Top(self.cgroups, cgroup_of=self.specs.cgroup)
         self.system = System(self._settings, self._instance, self.cgroups)
+
+    def _logs(self) -> None:
+        names = threading.Lock()
+        settings = self._settings
+        policy = Policy(settings.log_days, settings.log_bytes, settings.log_count, settings.log_live_bytes)
+        self.log_archive = LogArchive(ArchiveStore(self.database, policy), self._paths, names)
+        self._stack.callback(self.log_archive.close)
+        self.logs = Logs(
+            self._paths,
+            find=self.store.find,
+            reopen=self.runtime.reopen_log,
+            archive=self.log_archive,
+            names=names,
+        )
+        self._stack.callback(self.logs.close)
+        self.log_archive.observe(self._log_policy_changed)
+
+    def _log_policy_changed(self, namespace: str) -> None:
+        for container in self.store.all():
+            if container.namespace == namespace and container.state.is_running:
+                self.logs.on_change(container)
 
     def _containers(self) -> None:
         self.waiters = Waiters()
@@ -171,6 +194,7 @@ class Assembly:
             snapshots=self.snapshots,
             volumes=self.volumes,
             logs=self.logs,
+            archive=self.log_archive,
             waiters=self.waiters,
         )
         self._stack.callback(self.removal.close)
@@ -254,6 +278,7 @@ class Assembly:
         """Make records and kernel agree; return the containers that their policies want started now."""
         self.images.recover()
         self.volumes.reconcile()
+        self.log_archive.load()
         self.watcher.start(self.lifecycle.on_exit)
         reconciler = Reconciler(
             paths=self._paths,
@@ -271,6 +296,7 @@ class Assembly:
         self.networks.start()
         running = [container for container in self.store.all() if container.state.is_running]
         self.logs.start(running)
+        self.log_archive.start()
         self.execs.recover(running)
         for container in running:
             self.health.observe(container)

@@ -22,8 +22,11 @@ from engine.logs.model import LogQuery, LogRecord
 from engine.logs.options import LogOptions, line_attributes, parse_options
 from engine.logs.reader import LogReader
 from engine.logs.watch import LogWatch
+from engine.services.log_archive import LogArchive
 from engine.services.log_rotation import LogRotation
 from engine.storage.paths import Paths
+
+_CAPPED_FILES = 4
 
 
 class LogStream:
@@ -80,6 +83,15 @@ class LogStream:
             yield rest
         self._resources.close()
 
+    @property
+    def position(self) -> int:
+        """The position after the lines given last (`LogQuery.after`)."""
+        return self._reader.position
+
+    def take_skipped(self) -> int:
+        """Return how many lines rotation dropped before they could be read, since the last call."""
+        return self._reader.take_skipped()
+
     def _read(self, reader: LogReader) -> Iterator[Lines]:
         while not self._canceled and (block := reader.read()) is not None:
             if block.lines:
@@ -93,11 +105,20 @@ class LogStream:
 class Logs:
     """The logs of all containers."""
 
-    def __init__(self, paths: Paths, *, find: Callable[[str], Container | None], reopen: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        find: Callable[[str], Container | None],
+        reopen: Callable[[str], None],
+        archive: LogArchive | None = None,
+        names: threading.Lock | None = None,
+    ) -> None:
         self._paths = paths
         self._find = find
+        self._archive = archive
         self._lock = threading.Lock()
-        self._names = threading.Lock()
+        self._names = names or threading.Lock()
         self._followers: dict[str, set[threading.Event]] = {}
         self._watch = LogWatch()
         self._rotation = LogRotation(self._watch, reopen)
@@ -123,8 +144,12 @@ class Logs:
                 waiting = list(self._followers.get(container.id, ()))
             for wake in waiting:
                 wake.set()
-        elif options.max_size:
-            self._rotation.add(container.id, self._files(container), options)
+            return
+        options = self._capped(container, options)
+        if options.max_size:
+            self._rotation.add(container.id, self.files(container), options)
+        else:
+            self._rotation.drop(container.id)
 
     def check(self, container: Container) -> None:
         """Pass if a container can have its log driver and options; InvalidArgument or Unsupported in Docker's words."""
@@ -162,11 +187,25 @@ class Logs:
             for block in stream.blocks():
                 yield from map(k8s_file.parse_record, block.lines)
 
+    def files(self, container: Container) -> LogFiles:
+        """Return the files of a container's log."""
+        return LogFiles(self._paths.log(container.id), self._names)
+
+    def is_readable(self, container: Container) -> bool:
+        """Say whether a container's log driver keeps anything."""
+        return self._options(container).readable
+
     def drop(self, container: Container) -> None:
-        """Delete a removed container's log; followers come to its end."""
+        """Move a removed container's log into the archive, or delete it; followers come to its end."""
         self._rotation.drop(container.id)
-        self._files(container).drop()
+        if self._archive is None or not self._archive.keep(container.id):
+            self.files(container).drop()
         self.on_change(container)
+
+    def keep(self, container_id: str) -> None:
+        """Move the log of a container without a record into the archive, if it is to be kept."""
+        if self._archive is not None:
+            self._archive.keep(container_id)
 
     @contextmanager
     def _listed(self, container_id: str, wake: threading.Event) -> Iterator[None]:
@@ -195,5 +234,11 @@ class Logs:
         config = container.host_config.log_config
         return parse_options(config.type, config.config)
 
-    def _files(self, container: Container) -> LogFiles:
-        return LogFiles(self._paths.log(container.id), self._names)
+    def _capped(self, container: Container, options: LogOptions) -> LogOptions:
+        """Return the options within what the namespace's policy lets a living log take."""
+        most = self._archive.policy(container.namespace).live_bytes if self._archive else 0
+        if not most or not options.readable:
+            return options
+        count = options.max_file if options.max_size else _CAPPED_FILES
+        size = max(most // count, 1)
+        return replace(options, max_size=min(options.max_size, size) if options.max_size else size, max_file=count)

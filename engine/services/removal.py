@@ -14,6 +14,7 @@ from engine import faults
 from engine.containers.model import Container, Status
 from engine.containers.store import ContainerStore
 from engine.services.container_events import container_event
+from engine.services.log_archive import LogArchive
 from engine.services.logs import Logs
 from engine.services.volumes import Volumes
 from engine.services.waiters import Condition, Ended, Waiters
@@ -36,6 +37,7 @@ class Removal:
         snapshots: Snapshotter,
         volumes: Volumes,
         logs: Logs,
+        archive: LogArchive,
         waiters: Waiters,
     ) -> None:
         self._database = database
@@ -44,6 +46,7 @@ class Removal:
         self._snapshots = snapshots
         self._volumes = volumes
         self._logs = logs
+        self._archive = archive
         self._waiters = waiters
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sweep")
 
@@ -52,6 +55,7 @@ class Removal:
         faults.point("remove.before-record")
         with self._database.transaction() as transaction:
             self._store.delete(transaction, container)
+            self._archive.begin(transaction, container)
             transaction.record(container_event(container, "destroy", by=by))
         faults.point("remove.after-record")
         gone = replace(container, state=replace(container.state, status=Status.REMOVING))
@@ -70,6 +74,7 @@ class Removal:
 
     def sweep(self, container_id: str) -> None:
         """Delete a removed container's files: idempotent."""
+        self._logs.keep(container_id)
         self._snapshots.remove(container_id)
         faults.point("remove.after-snapshot")
         shutil.rmtree(self._paths.container(container_id), ignore_errors=True)
