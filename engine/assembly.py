@@ -36,6 +36,9 @@ from engine.services.layer_views import LayerViews
 from engine.services.lifecycle import Lifecycle
 from engine.services.links import Links
 from engine.services.log_archive import LogArchive
+from engine.services.log_blocks import LogBlocks
+from engine.services.log_search import LogSearch
+from engine.services.log_sources import LogSources
 from engine.services.logs import Logs
 from engine.services.networks import Networks
 from engine.services.pull import Pulls
@@ -169,6 +172,10 @@ class Assembly:
         )
         self._stack.callback(self.logs.close)
         self.log_archive.observe(self._log_policy_changed)
+        self.log_sources = LogSources(self.logs, self.log_archive, self.store.all)
+        self.log_search = LogSearch(self.log_sources)
+        self._stack.callback(self.log_search.close)
+        self.log_blocks = LogBlocks(self.log_sources, self.logs, self.log_archive)
 
     def _log_policy_changed(self, namespace: str) -> None:
         for container in self.store.all():

@@ -24,6 +24,7 @@ _MAX_PATTERN = 2000
 _WHOLE_TEXT = ("\\A", "\\z", "\\C", "(?s", "(?-m", "(?ms", "(?im", "(?is")
 """In a pattern: what means something else in a block than in a line, so lines are looked at one by one."""
 _MAX_JSON = 1 << 20
+_MAX_NESTED = 400
 
 
 class Case(Enum):
@@ -218,13 +219,17 @@ def _has_fields(text: bytes, fields: Sequence[tuple[str, str]]) -> bool:
 
 def fields_of(text: bytes) -> Mapping[str, Any] | None:
     """Return the object that a JSON line is; None for any other line."""
-    if text[:1] != b"{" or len(text) > _MAX_JSON:
+    if text[:1] != b"{" or len(text) > _MAX_JSON or text.count(b"[") + text.count(b"{") > _MAX_NESTED:
         return None
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _text_at(value: Any, path: str) -> str | None:

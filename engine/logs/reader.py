@@ -25,8 +25,10 @@ class LogReader:
         self._segments: list[Segment] = files.open()
         self._end = seek.end_of(self._segments)
         self._skipped = 0
+        self._after = -1 if query.after is None else query.after
         start = self._start(query)
         self._index, self._offset = start.position
+        self._position = max(self._place(), self._after)
         self._joiner = k8s_file.Joiner(query.streams, start.skip)
         self._done = False
 
@@ -55,6 +57,7 @@ class LogReader:
         if not block:
             return None
         lines, tags = k8s_file.split_lines(block)
+        self._note_position(lines)
         if self._growing and self._until_ns and lines and k8s_file.parse_time(lines[-1]) > self._until_ns:
             lines = [line for line in lines if k8s_file.parse_time(line) <= self._until_ns]
             self._done = True
@@ -67,10 +70,20 @@ class LogReader:
 
     @property
     def position(self) -> int:
-        """The position up to which lines were read: `LogQuery.after` goes on there."""
-        if self._index < len(self._segments):
-            return self._segments[self._index].base + self._offset
-        return self._segments[-1].base + self._segments[-1].size if self._segments else 0
+        """The position after the lines given so far: `LogQuery.after` goes on there."""
+        return self._position
+
+    def _note_position(self, lines: list[bytes]) -> None:
+        """A line in the making at the end of a block is not given yet: the position is before it."""
+        end = self._place()
+        for line in reversed(lines):
+            if not k8s_file.is_piece(line):
+                self._position = end
+                break
+            end -= len(line) + 1
+
+    def _place(self) -> int:
+        return self._segments[self._index].base + self._offset if self._segments else 0
 
     def take_skipped(self) -> int:
         """Return how many lines rotation has dropped before this reader came to them, since the last call."""
@@ -78,8 +91,15 @@ class LogReader:
         return skipped
 
     def flush(self) -> Lines:
-        """Return what was written after the last newline: nobody will write its end."""
-        return self._joiner.flush()
+        """Return what was written after the last newline: nobody will write its end.
+
+        A reader that began after a position gives it only if some of it came later.
+        """
+        rest = self._joiner.flush()
+        if rest.lines and self._place() <= self._after:
+            return Lines([], set())
+        self._position = max(self._position, self._place())
+        return rest
 
     def close(self) -> None:
         """Close the files."""

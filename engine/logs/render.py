@@ -51,6 +51,17 @@ def renderer(query: LogQuery, *, framed: bool) -> Callable[[Lines], bytes]:
     return _plain_frames if framed else _plain_text
 
 
+def marked_lines(block: Lines) -> bytes:
+    """Return lines as `o` or `e` (stdout, stderr), the time in UTC, a space, the text, a newline."""
+    lines = block.lines
+    if {line[_ZONE] for line in lines} <= _UTC:
+        marked = [(b"o" if line[39] == _O else b"e") + line[:29] + b"Z " + line[45:] for line in lines]
+    else:
+        marked = [(b"o" if line[39] == _O else b"e") + _stamp(line) + line[45:] for line in lines]
+    marked.append(b"")
+    return b"\n".join(marked)
+
+
 def _attributes(details: Mapping[str, str]) -> bytes:
     return ",".join(f"{quote_plus(k)}={quote_plus(v)}" for k, v in sorted(details.items())).encode()
 

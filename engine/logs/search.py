@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -128,7 +128,7 @@ class _State:
 
 def search(
     logs: Mapping[str, OpenLog], matcher: Matcher, order: Order, pool: Executor, is_gone: Callable[[], bool]
-) -> Iterator[Batch | Progress | End]:
+) -> Generator[Batch | Progress | End, None, None]:
     """Yield what is found in some logs (by source id), now and then how far it is, and in the end an `End`.
 
     Closing the generator stops the work; the logs may be closed after that.

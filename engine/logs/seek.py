@@ -45,6 +45,20 @@ def end_of(segments: Sequence[Segment]) -> Position:
     return Position(0, 0)
 
 
+def span_of(segments: Sequence[Segment]) -> tuple[int, int]:
+    """Return the times of the first and the last physical line; (0, 0) for no lines."""
+    times = []
+    for segment in segments:
+        if segment.size:
+            head = segment.read(0, k8s_file.HEAD)
+            times.append(k8s_file.parse_time(head))
+    for segment in reversed(segments):
+        lines = segment.read(max(0, segment.size - _WINDOW), min(segment.size, _WINDOW)).split(b"\n")[:-1]
+        if lines:
+            return times[0], k8s_file.parse_time(lines[-1])
+    return (0, 0)
+
+
 def find_since(segments: Sequence[Segment], when_ns: int) -> Position:
     """Return the first line written at `when_ns` or later, or the end."""
     return _find(segments, lambda line: k8s_file.parse_time(line) < when_ns)

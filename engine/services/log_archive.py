@@ -15,7 +15,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from config.contract import ALL_NAMESPACES
 from engine import faults
 from engine.clock import now_ns
 from engine.containers.model import Container
-from engine.errors import BerthError, InvalidArgument, NotFound
+from engine.errors import BerthError, Forbidden, InvalidArgument, NotFound
 from engine.logs import archive_file, frames, seek
 from engine.logs.archive_file import ArchiveFile, Summary
 from engine.logs.files import LogFiles, Segment
@@ -32,7 +32,7 @@ from engine.logs.frames import OpenLog
 from engine.logs.store import ArchivedLog, ArchiveStore, Policy, Used
 from engine.storage.db import Transaction
 from engine.storage.paths import Paths
-from engine.values import Scope
+from engine.values import Scope, Surface
 
 _log = logging.getLogger(__name__)
 _EVERY_S = 3600.0
@@ -129,8 +129,10 @@ class LogArchive:
         """Return the archived logs that this caller sees, the oldest removal first."""
         return self._store.all() if scope.namespace == ALL_NAMESPACES else self._store.of(scope.namespace)
 
-    def files(self, log: ArchivedLog) -> LogFiles | None:
-        """Return conmon's files of a log that is not built yet; None for one that is."""
+    def files(self, log: ArchivedLog | None) -> LogFiles | None:
+        """Return conmon's files of a log that is not built yet; None for one that is, or for no log."""
+        if log is None:
+            return None
         folder = self._folder(log)
         if (folder / "log.zst").exists():
             return None
@@ -177,13 +179,20 @@ class LogArchive:
         """Return what a namespace's archive takes."""
         return self._store.used(namespace)
 
-    def set_policy(self, namespace: str, changes: dict[str, int | None]) -> Policy:
-        """Change a namespace's policy (None: the default again) and enforce it. Raises InvalidArgument."""
+    def set_policy(self, scope: Scope, changes: Mapping[str, int | None]) -> Policy:
+        """Change a namespace's policy (None: the default again) and enforce it.
+
+        More than the default is for those who may ask anything of the host. Raises InvalidArgument, Forbidden.
+        """
+        namespace = scope.home
         for name, value in changes.items():
             if name not in _FIELDS:
                 raise InvalidArgument(f"{name}: not a part of a log policy ({', '.join(_FIELDS)})")
             if value is not None and not 0 <= value < 1 << 53:
                 raise InvalidArgument(f"{name}: expected a number that is not negative")
+            most = int(getattr(self._store.defaults, name))
+            if value is not None and _rank(name, value) > _rank(name, most) and not self._may_raise(scope):
+                raise Forbidden(f"{name}: at most {most}; more is for a platform administrator")
         values = {**self._store.overrides(namespace), **changes}
         self._store.set_policy(namespace, {name: value for name, value in values.items() if value is not None})
         self._policies.pop(namespace, None)
@@ -191,6 +200,10 @@ class LogArchive:
         for tell in self._observers:
             tell(namespace)
         return self.policy(namespace)
+
+    @staticmethod
+    def _may_raise(scope: Scope) -> bool:
+        return scope.surface is Surface.ADMIN or "*" in scope.grants
 
     def enforce(self, namespace: str) -> int:
         """Drop what a namespace's policy does not let stay; return how many logs."""
@@ -276,6 +289,11 @@ class LogArchive:
 
     def _folder(self, log: ArchivedLog) -> Path:
         return self._paths.log_archive / log.namespace / log.id
+
+
+def _rank(name: str, value: int) -> int:
+    """Return how much a value allows: no cap on living logs is more than any."""
+    return 1 << 62 if name == "live_bytes" and value == 0 else value
 
 
 def _summary_of(path: Path) -> Summary:

@@ -46,6 +46,14 @@ _VIEW = """
     GET /events
     GET /system/df
     GET /berth/usage
+    GET /berth/logs
+    GET /berth/logs/search
+    GET /berth/logs/lines
+    GET /berth/logs/context
+    GET /berth/logs/histogram
+    GET /berth/logs/export
+    GET /berth/logs/stream
+    GET /berth/logs/policy
     GET /berth/journal
     GET /berth/machine
     GET /containers/json
@@ -169,6 +177,8 @@ ENGINE_RULES: Sequence[Rule] = (
     Rule("POST", "/exec/{id}/start", _O, hijack=True),
     Rule("POST", "/session", _D, hijack=True),
     Rule("POST", "/grpc", _D, hijack=True),
+    Rule("PUT", "/berth/logs/policy", Verb.MANAGE),
+    Rule("DELETE", "/berth/logs/{id}", Verb.MANAGE),
     *_rows(_VIEW, _V),
     *_rows(_OPERATE, _O),
     *_rows(_DEPLOY, _D),

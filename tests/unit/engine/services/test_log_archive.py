@@ -13,14 +13,14 @@ import pytest
 
 from engine.clock import now_ns
 from engine.containers.model import Config, Container
-from engine.errors import InvalidArgument, NotFound
+from engine.errors import Forbidden, InvalidArgument, NotFound
 from engine.events import Bus
 from engine.logs.store import ArchivedLog, ArchiveStore, Policy
 from engine.services.log_archive import LogArchive
 from engine.storage import migrate
 from engine.storage.db import Database
 from engine.storage.paths import Paths
-from engine.values import Scope
+from engine.values import Scope, Surface
 from tests.fakes.conmon_log import BASE_NS, Write, physical_lines
 from tests.fakes.make import a_container
 
@@ -103,7 +103,7 @@ def test_a_removed_container_s_log_stays_under_its_name(world: World) -> None:
 
 def test_nothing_is_kept_of_an_empty_log_or_where_the_policy_says_so(world: World) -> None:
     world.remove(world.container(1, b""))
-    world.archive.set_policy("team", {"days": 0})
+    world.archive.set_policy(_SCOPE, {"days": 0})
     world.remove(world.container(2))
     assert world.archive.list_(_SCOPE) == []
 
@@ -190,18 +190,27 @@ def test_a_policy_holds_at_once(world: World, policy: dict[str, int | None], lef
     """By age, by bytes on disk, by number: the oldest go, files and records."""
     for number in range(4):
         _ready(world, number, now_ns() - number * _DAY_NS - 1000, 100)
-    world.archive.set_policy("team", policy)
+    world.archive.set_policy(_SCOPE, policy)
     assert [int(log.id, 16) for log in world.archive.list_(_SCOPE)] == left
     assert len(list((world.paths.log_archive / "team").iterdir())) == len(left)
     assert world.archive.used("team").stored == 100 * len(left)
 
 
 def test_a_policy_is_the_team_s_own_and_can_be_the_default_again(world: World) -> None:
-    world.archive.set_policy("team", {"days": 3, "live_bytes": 1000})
+    world.archive.set_policy(_SCOPE, {"days": 3, "live_bytes": 1000})
     assert world.archive.policy("team") == replace(world.archive.defaults, days=3, live_bytes=1000)
     assert world.archive.policy("other") == world.archive.defaults
-    world.archive.set_policy("team", {"days": None})
+    world.archive.set_policy(_SCOPE, {"days": None})
     assert world.archive.policy("team") == replace(world.archive.defaults, live_bytes=1000)
     for bad in ({"days": -1}, {"weeks": 2}, {"bytes": 1 << 60}):
         with pytest.raises(InvalidArgument, match=next(iter(bad))):
-            world.archive.set_policy("team", bad)
+            world.archive.set_policy(_SCOPE, bad)
+
+
+def test_a_team_may_keep_less_and_only_an_administrator_more(world: World) -> None:
+    owner = Scope("team", surface=Surface.WEB)
+    assert world.archive.set_policy(owner, {"days": 5, "count": 100}).days == 5
+    for more in ({"days": 31}, {"count": 101}, {"bytes": 1 << 31}):
+        with pytest.raises(Forbidden, match="administrator"):
+            world.archive.set_policy(owner, more)
+    assert world.archive.set_policy(replace(owner, grants=frozenset("*")), {"days": 31}).days == 31
