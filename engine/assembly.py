@@ -155,7 +155,7 @@ class Assembly:
         self.usage = UsageFeed(self.stats.sample, self.store.all)
         self._stack.callback(self.usage.close)
         self.top = Top(self.cgroups, cgroup_of=self.specs.cgroup)
-        self.system = System(self._settings, self._instance, self.cgroups)
+        self.system = System(self._settings, self._instance, self.cgroups, self.networks.warnings)
 
     def _logs(self) -> None:
         names = threading.Lock()

@@ -93,14 +93,12 @@ class Netlink:
         with _gone_is_fine():
             self._dump(lambda ip: ip.link("del", index=found.index))
 
-    def addresses(self, index: int = 0) -> list[ipaddress.IPv4Interface]:
-        """Return the IPv4 addresses of link `index`, or of all links for 0."""
-        options: dict[str, Any] = {"index": index} if index else {}
-        messages = self._dump(lambda ip: ip.get_addr(family=socket.AF_INET, **options))
+    def addresses(self, index: int = 0) -> list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]:
+        """Return the addresses of link `index`, or of all links for 0."""
         found = []
-        for message in messages:
+        for message in self._dump(lambda ip: ip.get_addr(**({"index": index} if index else {}))):
             local = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-            found.append(ipaddress.IPv4Interface(f"{local}/{message['prefixlen']}"))
+            found.append(ipaddress.ip_interface(f"{local}/{message['prefixlen']}"))
         return found
 
     def add_address(self, index: int, interface: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> None:

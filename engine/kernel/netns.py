@@ -86,6 +86,14 @@ def read_sysctl(name: str) -> str:
         return file.read().strip()
 
 
+def filters_bridged(family: int) -> bool:
+    """Say whether firewall rules see what goes from port to port of a bridge (br_netfilter); `family` 4 or 6."""
+    try:
+        return read_sysctl(f"net/bridge/bridge-nf-call-{'ip' if family == 4 else 'ip6'}tables") == "1"
+    except FileNotFoundError:
+        return False
+
+
 def _on_thread(work: Callable[[], T]) -> T:
     results: list[T] = []
     failures: list[BaseException] = []

@@ -11,6 +11,7 @@ import threading
 from engine.errors import Internal
 
 _SONAME = "libnftables.so.1"
+_JSON = 1 << 4
 
 
 class NftError(Internal):
@@ -18,9 +19,9 @@ class NftError(Internal):
 
 
 class Nft:
-    """A libnftables context of the namespace of the thread that opens it."""
+    """A libnftables context of the namespace of the thread that opens it; `as_json`: what it lists is JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_json: bool = False) -> None:
         self._lock = threading.Lock()
         self.threads: set[int] = set()
         """Kernel ids of the threads that have run commands: the kernel tells listeners whose a change was by them."""
@@ -30,6 +31,8 @@ class Nft:
             raise NftError("libnftables gives no context")
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
+        if as_json:
+            self._library.nft_ctx_output_set_flags(self._context, _JSON)
 
     def run(self, commands: str) -> str:
         """Apply `commands` in one transaction and return the output of its `list` commands."""
@@ -59,6 +62,7 @@ def _load() -> ctypes.CDLL:
     library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     for name in ("nft_ctx_buffer_output", "nft_ctx_buffer_error", "nft_ctx_free"):
         getattr(library, name).argtypes = [ctypes.c_void_p]
+    library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
     for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
         getattr(library, name).argtypes = [ctypes.c_void_p]
         getattr(library, name).restype = ctypes.c_char_p

@@ -117,6 +117,14 @@ class Bridges:
                 self.rules.remove_bridge(bridge.device, network)
             self._netlink.delete_link(self.device(network))
 
+    def is_whole(self, bridge: Bridge) -> bool:
+        """Say whether the kernel has a bridge as it should be: there, up, with its addresses."""
+        link = self._netlink.find_link(bridge.device)
+        if link is None or link.index != bridge.index or not link.is_up:
+            return False
+        wanted = {space.interface(space.gateway) for space in (bridge.space, bridge.space6) if space}
+        return wanted.issubset(self._netlink.addresses(link.index))
+
     def restore(self, network_id: str) -> Bridge | None:
         """Make a bridge again that somebody has deleted, closed or robbed of its address; None where it is not ours.
 

@@ -48,6 +48,11 @@ class SandboxPool:
             self._change.notify_all()
             return found
 
+    def ready(self, key: str) -> list[Sandbox]:
+        """Return those that wait under `key`."""
+        with self._change:
+            return list(self._ready.get(key, ()))
+
     def drop(self, key: str) -> None:
         """Keep none under `key` any more; discard those that were ready."""
         with self._change:

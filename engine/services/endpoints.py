@@ -18,7 +18,7 @@ from engine.errors import BerthError, Conflict, Internal
 from engine.ids import new_id
 from engine.kernel import netns
 from engine.networks import model
-from engine.networks.bridges import Bridges
+from engine.networks.bridges import Bridge, Bridges
 from engine.networks.model import Network
 from engine.networks.pool import SandboxPool
 from engine.networks.rules import Published
@@ -264,6 +264,20 @@ class Endpoints:
                 netns.unpin(path)
         veths = {plug.veth for plug in self._all_plugs()}
         self._maker.delete_links([link.name for link in self._bridges.links("v") if link.name not in veths])
+
+    def mend(self, bridge: Bridge) -> None:
+        """Put the host's sides of the network's interfaces into its bridge, which was made again."""
+        waiting = [plug for sandbox in self._pool.ready(bridge.network.id) for plug in sandbox.plugs]
+        ours = [plug for plug in (*self._all_plugs(), *waiting) if plug.network_id == bridge.network.id]
+        self._maker.put_back(ours, bridge.index)
+
+    def mend_lost(self) -> None:
+        """The same for what has lost its bridge while no engine ran."""
+        masters = {link.name: link.master for link in self._bridges.links("v")}
+        for bridge in self._bridges.up():
+            plugs = [p for p in self._all_plugs() if p.network_id == bridge.network.id and p.veth in masters]
+            if any(masters[plug.veth] != bridge.index for plug in plugs):
+                self._maker.put_back(plugs, bridge.index)
 
     def wait_ready(self, timeout: float) -> bool:
         """Wait until the pool is full and nothing waits to be taken down (tests, benchmarks)."""

@@ -10,7 +10,7 @@ import ipaddress
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,7 @@ from engine.services import network_checks
 from engine.services.endpoints import Endpoints, Joined, Member
 from engine.services.links import Links
 from engine.services.network_checks import CONTAINER_MODE
+from engine.services.network_watch import NetworkWatch
 from engine.storage.db import Database
 from engine.storage.paths import Paths
 from engine.values import Endpoint, EndpointConfig, Scope
@@ -62,6 +63,7 @@ class Networks:
         self._pool6 = ipam.unique_local_pool(f"{_machine()}/{instance}")
         self._bridges = Bridges(instance, paths.forwarding)
         self._endpoints = Endpoints(self._bridges, paths.netns, settings.sandbox_pool)
+        self._watch = NetworkWatch(self._bridges, instance, self._endpoints.mend, self._record_repair)
         self._paths = paths
         self._choosing = threading.RLock()
         self._locks = NamedLocks()
@@ -290,11 +292,17 @@ class Networks:
                 self._endpoints.share(container.id, self._shared_target(container, mode))
         self._bridges.write_rules(published)
         self._endpoints.sweep()
+        self._endpoints.mend_lost()
         self._bridges.delete_stray(self._store.all())
 
     def start(self) -> None:
         """Make the default namespace's bridge and begin to keep sandboxes ready; after `reconcile`."""
         self._endpoints.start(self._usable(self._store.predefined(DEFAULT_NAMESPACE, model.DEFAULT_BRIDGE)))
+        self._watch.start()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what other programs' firewall rules do to our containers' traffic, a line for each chain."""
+        return self._watch.warnings()
 
     def wait_ready(self, timeout: float = 10.0) -> bool:
         """Wait until the sandbox pool is full and nothing waits to be taken down (tests, benchmarks)."""
@@ -302,11 +310,13 @@ class Networks:
 
     def close(self) -> None:
         """Stop; running containers keep their networks and published ports."""
+        self._watch.close()
         self._endpoints.close()
         self._bridges.close()
 
     def destroy(self) -> None:
         """Close, and remove every sandbox, bridge and rule of this instance from the kernel; records stay."""
+        self._watch.close()
         self._endpoints.destroy()
         self._bridges.destroy()
         self._bridges.close()
@@ -412,6 +422,14 @@ class Networks:
     def _means(self, container: Container, config: EndpointConfig, network: Network) -> bool:
         named = self._store.named(container.namespace, config.network)
         return (named.id if named else config.network) == network.id
+
+    def _record_repair(self, what: str, networks: Iterable[Network]) -> None:
+        """Write one entry for each namespace: its users wonder what the gap in their traffic was."""
+        by_namespace = {network.namespace: network for network in networks}
+        with self._database.transaction() as transaction:
+            for network in by_namespace.values():
+                event = _event("repair", network, by="engine")
+                transaction.record(replace(event, attributes={**event.attributes, "repaired": what}))
 
     def _record(self, action: str, container: Container, endpoints: Sequence[Endpoint], by: str = "engine") -> None:
         scope = Scope(namespace=container.namespace)

@@ -54,7 +54,9 @@ class Plugs:
             else None,
             mac="" if network.driver == "ipvlan" else config.mac_address or model.mac_for(address),
             mtu=bridge.mtu,
-            is_isolated=not network.is_open_inside and not _bridged_is_filtered(),
+            # Where the ruleset sees what is bridged it keeps containers apart; ports that do would stop the published
+            # ports too, whose traffic is bridged then.
+            is_isolated=not network.is_open_inside and not all(map(netns.filters_bridged, (4, 6))),
             kind=network.driver if on_wire else "veth",
             mode=wires.mode(network) if on_wire else "",
             name=inside,
@@ -107,17 +109,6 @@ class Plugs:
     def _number_inside(self, container: Container, endpoint: Endpoint) -> int:
         """Return n of the interface with link index 2+n: asked of its name inside, where the host has no side of it."""
         return number_of(self._maker.index_inside(container.sandbox, endpoint.interface))
-
-
-def _bridged_is_filtered() -> bool:
-    """Say whether the ruleset sees what goes from port to port of a bridge (br_netfilter).
-
-    Then the ruleset keeps containers apart, and their ports must not: a published port's traffic is bridged too.
-    """
-    try:
-        return all(netns.read_sysctl(f"net/bridge/bridge-nf-call-{name}") == "1" for name in ("iptables", "ip6tables"))
-    except FileNotFoundError:
-        return False
 
 
 def routes_of(plugs: Sequence[Plug], places: Sequence[Wish], bridges: Bridges) -> tuple[Route, ...]:

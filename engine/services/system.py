@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,10 +67,17 @@ class Facts:
 class System:
     """Facts that do not change while the engine runs, and those that do."""
 
-    def __init__(self, settings: Settings, instance: str, cgroups: cgroups_module.Cgroups) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        instance: str,
+        cgroups: cgroups_module.Cgroups,
+        network_warnings: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._settings = settings
         self._instance = instance
         self._cgroups = cgroups
+        self._network_warnings = network_warnings
         self._lock = threading.Lock()
         self._facts: Facts | None = None
 
@@ -105,7 +113,7 @@ class System:
             found.append("WARNING: No pids limit support")
         if not self.forwards_ipv4():
             found.append("WARNING: IPv4 forwarding is disabled")
-        return tuple(found)
+        return (*found, *self._network_warnings())
 
     def _gather(self) -> Facts:
         uname = os.uname()

@@ -137,6 +137,7 @@ class NetworkLab:
     def crash(self) -> None:
         """Lose the networks' memory as kill -9 of the engine does, and start again from the records."""
         abandoned = self.networks
+        abandoned._watch.close()  # a killed process watches nothing
         abandoned._endpoints._pool._closed = True  # a killed process makes no sandboxes any more
         abandoned._endpoints._publishing._ports.close()  # and holds no sockets
         self._abandoned.append(abandoned)
