@@ -128,20 +128,17 @@ class Writer:
 def build(segments: Sequence[Segment], skip: dict[bytes, int], path: Path) -> Iterator[Summary | None]:
     """Write a finished log's files into an archive file; yields None after each step, then the summary."""
     gatherer = Gatherer(skip)
-    position = segments[0].base if segments else 0
-    with closing(Writer(path, position)) as writer:
+    with closing(Writer(path, segments[0].base if segments else 0)) as writer:
         for segment in segments:
             offset = 0
             while data := segment.read(offset, _READ):
                 cut = data.rfind(b"\n") + 1
                 if not cut:
                     break  # a physical line that the machine's end cut off
-                position = segment.base + offset
-                writer.add(gatherer.feed(data[:cut], position))
+                writer.add(gatherer.feed(data[:cut], segment.base + offset))
                 offset += cut
-                position += cut
                 yield None
-        writer.add(gatherer.flush(position))
+        writer.add(gatherer.flush())
         yield writer.finish()
 
 

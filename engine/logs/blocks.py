@@ -17,7 +17,8 @@ IS_STDERR, IS_PART, IS_CONTINUED = 1, 2, 4
 """Flags of a line: its stream; no newline (yet), or it goes on in the next one; it goes on from the one before."""
 
 _FULL_OUT, _FULL_ERR = b" stdout F ", b" stderr F "
-_O = ord("o")
+_TAGS = {_FULL_OUT, _FULL_ERR, b" stdout P ", b" stderr P "}
+_O, _P = ord("o"), ord("P")
 
 
 def stream_of(flags: int) -> str:
@@ -102,32 +103,42 @@ class Gatherer:
         if tags <= {_FULL_OUT, _FULL_ERR} and not self._held and not self._skip:
             ends = list(accumulate([len(line) + 1 for line in lines], initial=position))[1:]
             return Columns([line[k8s_file.HEAD :] for line in lines], lines, _flags(lines, tags), ends)
-        return self._one_by_one(lines, position)
+        if tags <= _TAGS and not self._skip:
+            return self._in_runs(lines, position)
+        out = _Out(position)
+        self._one_by_one(lines, out)
+        return out.columns()
 
-    def flush(self, position: int) -> Columns:
-        """Return what has no end, as parts that end at `position`: the log ends here."""
+    def flush(self) -> Columns:
+        """Return what has no end, as parts that end where their last pieces do: the log ends here."""
         rest = sorted(self._held.items(), key=lambda item: item[1].head)
         self._held.clear()
         texts = [b"".join(held.pieces) for _, held in rest]
         flags = bytes(_bit(stream) | IS_PART | held.flags for stream, held in rest)
-        return Columns(texts, [held.head for _, held in rest], flags, [position] * len(rest))
+        return Columns(texts, [held.head for _, held in rest], flags, [held.end for _, held in rest])
 
-    def _one_by_one(self, lines: Iterable[bytes], position: int) -> Columns:
-        out = Columns([], [], b"", [])
-        flags = bytearray()
+    def _in_runs(self, lines: list[bytes], position: int) -> Columns:
+        """Copy the runs of unbroken lines, go through the others one by one while a stream is in mid-line."""
+        out = _Out(position)
+        at = 0
+        for index in [*(n for n, line in enumerate(lines) if line[43] == _P), len(lines)]:
+            while at < index and self._held:
+                self._one_by_one(lines[at : at + 1], out)
+                at += 1
+            if at < index:
+                out.add_run(lines[at:index])
+            self._one_by_one(lines[index : index + 1], out)
+            at = index + 1
+        return out.columns()
+
+    def _one_by_one(self, lines: Iterable[bytes], out: _Out) -> None:
         for line in lines:
-            position += len(line) + 1
-            if not k8s_file.is_line(line):
-                continue  # nothing that conmon wrote
-            for text, head, flag in self._take(line):
-                out.texts.append(text)
-                out.heads.append(head)
-                out.ends.append(position)
-                flags.append(flag)
-        out.flags = bytes(flags)
-        return out
+            out.position += len(line) + 1
+            if k8s_file.is_line(line):  # else nothing that conmon wrote
+                for text, head, flag in self._take(line, out.position):
+                    out.add(text, head, flag)
 
-    def _take(self, line: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+    def _take(self, line: bytes, end: int) -> Iterator[tuple[bytes, bytes, int]]:
         stream, piece = line[k8s_file.STREAM], k8s_file.is_piece(line)
         if left := self._skip.get(stream, 0):
             self._skip[stream] = left - (not piece)
@@ -141,6 +152,7 @@ class Gatherer:
         held = held or _Held(line[: k8s_file.HEAD], [], 0, 0)
         held.pieces.append(line[k8s_file.HEAD :])
         held.size += len(line)
+        held.end = end
         if held.size > k8s_file.MAX_PENDING:
             yield b"".join(held.pieces), held.head, _bit(stream) | IS_PART | held.flags
             held = _Held(held.head, [], 0, IS_CONTINUED)
@@ -153,6 +165,34 @@ class _Held:
     pieces: list[bytes]
     size: int
     flags: int
+    end: int = 0
+
+
+class _Out:
+    """Columns in the making."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self._columns = Columns([], [], b"", [])
+        self._flags = bytearray()
+
+    def add(self, text: bytes, head: bytes, flag: int) -> None:
+        self._columns.texts.append(text)
+        self._columns.heads.append(head)
+        self._columns.ends.append(self.position)
+        self._flags.append(flag)
+
+    def add_run(self, lines: list[bytes]) -> None:
+        ends = list(accumulate([len(line) + 1 for line in lines], initial=self.position))
+        self.position = ends[-1]
+        self._columns.ends += ends[1:]
+        self._columns.texts += [line[k8s_file.HEAD :] for line in lines]
+        self._columns.heads += lines
+        self._flags += bytes([line[39] != _O for line in lines])
+
+    def columns(self) -> Columns:
+        self._columns.flags = bytes(self._flags)
+        return self._columns
 
 
 def _bit(stream: bytes) -> int:

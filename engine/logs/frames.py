@@ -21,6 +21,7 @@ _FRAME = 1 << 20
 _HEAD_WINDOW = 1 << 14
 _LOOK_BACK = 1 << 17
 """How far back the beginning of a line is looked for that ends in a frame."""
+_PIECES = frozenset((b" stdout P ", b" stderr P "))
 _BOTH = frozenset((STDOUT, STDERR))
 FOREVER = 1 << 62
 """A time later than all."""
@@ -84,8 +85,7 @@ class LivingFrame:
         segment = self._segments[self._begin.file]
         data = segment.read(self._begin.offset, self.size)
         start = seek.start_after(self._segments, self._begin, _BOTH, _LOOK_BACK)
-        alone = not self._last and not start.skip and b" P " not in data
-        if alone and quick is not None and not quick(data):
+        if quick is not None and not self._last and not start.skip and not quick(data + _broken(data)):
             return NOTHING
         gatherer = Gatherer(start.skip)
         for index in range(start.position.file, self._begin.file + 1):
@@ -97,7 +97,28 @@ class LivingFrame:
         columns = gatherer.feed(data, self.position)
         if not self._last:
             return columns.block()
-        return _joined(columns, gatherer.flush(self.position + self.size)).block()
+        return _joined(columns, gatherer.flush()).block()
+
+
+def _broken(data: bytes) -> bytes:
+    """Return the texts of the lines that come in pieces and end in `data`, each after a newline."""
+    if b" P " not in data:
+        return b""
+    lines = data.split(b"\n")
+    held: dict[bytes, list[bytes]] = {}
+    found, at = [], 0
+    pieces = [number for number, line in enumerate(lines) if line[k8s_file.TAG] in _PIECES]
+    for number in pieces:
+        at = max(at, number)
+        while at < len(lines) and (at == number or held):
+            line = lines[at]
+            stream = line[k8s_file.STREAM]
+            if line[k8s_file.TAG] in _PIECES:
+                held.setdefault(stream, []).append(line[k8s_file.HEAD :])
+            elif stream in held:
+                found.append(b"".join([b"\n", *held.pop(stream), line[k8s_file.HEAD :]]))
+            at += 1
+    return b"".join(found)
 
 
 def _joined(one: Columns, two: Columns) -> Columns:
@@ -120,7 +141,8 @@ def living_frames(segments: Sequence[Segment]) -> list[Frame]:
         following = places[number + 1] if number + 1 < len(places) else end
         stop = following if following.file == begin.file else seek.Position(begin.file, segments[begin.file].size)
         last = number + 1 == len(places)
-        bounds = (times[number], FOREVER if last else times[number + 1])
+        # A line that ends here can have begun in the frame before.
+        bounds = (times[max(0, number - 1)], FOREVER if last else times[number + 1])
         found.append(LivingFrame(segments, begin, stop, bounds, last))
     return found
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
+
+import re2
 
 NAMES = ("", "trace", "debug", "info", "warn", "error", "fatal")
 """The levels by their number; 0 is none."""
@@ -61,6 +64,19 @@ _HINTS = tuple(
     b"TRACE VERBOSE DEBUG DBG INF NOTICE WARN WRN ERR SEVER FATAL FTL CRIT PANIC ALERT EMERG EXCEPT LEVEL LVL".split()
 )
 """A line without any of these (in capitals) has no level but klog's."""
+
+
+def _hint_set() -> Any:
+    options = re2.Options()
+    options.case_sensitive = False
+    found = re2.Set.SearchSet(options)
+    for hint in _HINTS:
+        found.Add(hint.decode())
+    found.Compile()
+    return found
+
+
+_HINT_SET = _hint_set()
 _PREFIX = 48
 _DIGITS = b"0123456789"
 _MEMORY = 2000
@@ -71,8 +87,8 @@ def detect_all(lines: Sequence[bytes]) -> bytes:
 
     Lines of one program begin alike but for their digits, so what a prefix has told is remembered: ten times faster.
     """
-    seen = b"\n".join([line[:_FIELD_LOOKED_AT] for line in lines]).upper()
-    hints = [hint for hint in _HINTS if hint in seen]
+    seen = b"\n".join([line[:_FIELD_LOOKED_AT] for line in lines])
+    hints = [_HINTS[number] for number in _HINT_SET.Match(seen) or ()]
     if not hints and not any(_KLOG_LINE.match(line) for line in (*lines[:1], *lines[-1:])):
         return bytes(len(lines))
     known: dict[bytes, int] = {}

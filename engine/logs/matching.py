@@ -127,9 +127,9 @@ class Matcher:
             chosen = list(self._matching(self._pattern, block))
         if not chosen:
             return chosen
-        times = block.heads.times
-        if any(times[a] > times[b] for a, b in pairwise(chosen)):
-            chosen = sorted(chosen, key=times.__getitem__)
+        times, ends = block.heads.times, block.heads.ends
+        if any(times[a] > times[b] or ends[a] > ends[b] for a, b in pairwise(chosen)):
+            chosen = sorted(chosen, key=lambda index: (times[index], ends[index]))
         return chosen[::-1] if backwards else chosen
 
     def _matching(self, pattern: Any, block: Block) -> Iterator[int]:
