@@ -35,7 +35,7 @@ from engine.errors import BerthError, Exhausted, InvalidArgument, NotFound
 from engine.ids import ChainId, Digest, new_id
 from engine.kernel import syscalls
 from engine.refs import digest_of
-from engine.storage import compression, recipe
+from engine.storage import compression, recipe, uppers
 from engine.storage.paths import Paths
 from engine.storage.tarstream import TarReader
 from engine.storage.unpack import Unpacker
@@ -124,6 +124,28 @@ class Layers:
             self._delete(folder)
             raise
         return staged
+
+    def stage_folder(self, upper: Path, epoch: int | None = None) -> Staged | None:
+        """Take over an overlay's upper folder (of the same file system) as a layer; None where it changes nothing.
+
+        `epoch` (seconds): no time in the layer is later. Nobody may write to the folder any more; it is gone from its
+        place in any case.
+        """
+        folder = self._root / f".new-{new_id()[:16]}"
+        folder.mkdir(mode=0o700)
+        try:
+            upper.rename(folder / "fs")
+            packed = uppers.measure(folder / "fs", folder / "recipe", epoch)
+        except OSError as error:
+            self._delete(folder)
+            raise _explained(error) from error
+        except BaseException:
+            self._delete(folder)
+            raise
+        if not packed.entries:
+            self._delete(folder)
+            return None
+        return Staged(folder, Digest(packed.diff_id), packed.size, packed.tar_size)
 
     def commit(self, staged: Staged, chain_id: str, parent: str) -> None:
         """Give a staged layer its place; one that is there already wins."""

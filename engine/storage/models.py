@@ -89,3 +89,21 @@ LOG_POLICIES = Table(
     Column("namespace", String(64), primary_key=True),
     Column("document", Text, nullable=False),
 )
+
+BUILD_CACHE = Table(
+    "build_cache",
+    METADATA,
+    Column("namespace", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+BUILDS = Table(
+    "builds",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("namespace", String(64), nullable=False),
+    Column("created_ns", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "namespace", "created_ns"),
+)
