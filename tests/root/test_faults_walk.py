@@ -10,6 +10,7 @@ import http.client
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.support.docker_cli import eventually, free_port
 from tests.support.faults import Api
 from tests.support.instance import Instance
 
-_SLEEP = ["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done"]
+_SLEEP = ["sh", "-c", "echo up; trap 'exit 3' TERM; while :; do sleep 0.05; done"]
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,7 @@ class Story:
         self.image = image
         self.containers: dict[str, str] = {}
         self.port = free_port()
+        self.kept: list[str] = []
 
     def tell(self) -> None:
         """Go through it all; OSError or HTTPException when the engine dies."""
@@ -85,6 +87,9 @@ class Story:
         self.api.ok("POST", "/networks/create", {"Name": "walk"})
         self._long_life()
         self._short_life()
+        for identifier in self.kept:
+            self.kept = []
+            self.api.ok("DELETE", f"/berth/logs/{identifier}")
         self.api.ok("DELETE", "/networks/walk")
         self.api.ok("DELETE", "/volumes/walk")
         self.api.ok("DELETE", f"/images/{self.image}")
@@ -119,7 +124,13 @@ class Story:
         self._step("long", "stopped", "POST", "/containers/long/stop?t=5")
         self._step("long", "running", "POST", "/containers/long/start")
         self._step("long", "running", "POST", "/containers/long/restart?t=5")
+        identifier = self.api.ok("GET", "/containers/long/json")["Id"]
         self._step("long", "gone", "DELETE", "/containers/long?force=1&v=1")
+        self.kept = [identifier]
+        eventually(lambda: self._archived(identifier)["lines"] is not None, 10, "the archived log")
+
+    def _archived(self, identifier: str) -> Any:
+        return self.api.ok("GET", f"/berth/logs?state=archived&id={identifier}")["sources"][0]
 
     def _short_life(self) -> None:
         """A container that ends by itself and removes itself."""
@@ -143,6 +154,10 @@ class Story:
             kept = {"created": "created", "running": "running", "stopped": "exited", "gone": "gone"}.get(promise, state)
             if state != kept:
                 yield f"{name} was {promise}, is {state}"
+        for identifier in self.kept:
+            lines = self.api.ok("GET", f"/berth/logs/lines?id={identifier}")["lines"]
+            if {line["text"] for line in lines} != {"up"}:  # the last of three runs may have been too short to say it
+                yield f"the log of {identifier} was kept, has {lines}"
 
     def clear(self) -> None:
         """Remove all there is, as a user would."""
@@ -153,6 +168,8 @@ class Story:
                 self.api.ok("DELETE", f"/networks/{network['Id']}")
         for volume in self.api.ok("GET", "/volumes")["Volumes"] or ():
             self.api.ok("DELETE", f"/volumes/{volume['Name']}")
+        for source in self.api.ok("GET", "/berth/logs?state=archived")["sources"]:
+            self.api.ok("DELETE", f"/berth/logs/{source['id']}")
         for image in self.api.ok("GET", "/images/json?all=1"):
             self.api.ok("DELETE", f"/images/{image['Id']}?force=1")
 

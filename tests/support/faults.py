@@ -67,7 +67,7 @@ def left_behind(instance: Instance) -> list[str]:
     known = {row["Id"] for row in rows}
     running = {row["Id"] for row in rows if row["State"] in ("running", "paused")}
     return [
-        *_folders(instance, known, running),
+        *_folders(instance, known, running, api),
         *_kernel_objects(instance, running),
         *_sandboxes(instance, running, api),
         *_volumes(instance, api),
@@ -75,7 +75,7 @@ def left_behind(instance: Instance) -> list[str]:
     ]
 
 
-def _folders(instance: Instance, known: set[str], running: set[str]) -> Iterator[str]:
+def _folders(instance: Instance, known: set[str], running: set[str], api: Api) -> Iterator[str]:
     engine, run = instance.data_root / "engine", instance.run_root
     for folder, owners in (
         (engine / "snapshots", known),
@@ -88,6 +88,10 @@ def _folders(instance: Instance, known: set[str], running: set[str]) -> Iterator
         for entry in folder.iterdir() if folder.is_dir() else ():
             if not entry.name.startswith(".") and not any(owner in entry.name for owner in owners):
                 yield f"{entry} (of no {'container' if owners is known else 'running container'})"
+    archived = {row["id"] for row in api.ok("GET", "/berth/logs?state=archived&limit=1000")["sources"]}
+    for entry in (engine / "log-archive").glob("*/*"):
+        if entry.name not in archived:
+            yield f"{entry} (of no archived log)"
     for entry in (engine / "ingest").iterdir():
         yield f"{entry} (a download that nobody continues)"
 
