@@ -1,6 +1,6 @@
 """Rotation of the logs whose options set a size: one thread, asleep until one of them is written to.
 
-A log that grows is looked at again when it can be full, judging by how fast it grew, 50 ms to 1 s later: a file may
+A log that grows is looked at again when it can be full, judging by how fast it grew, 50 ms to 250 ms later: a file may
 exceed its size by what is written in that time, and no line is split or lost.
 """
 
@@ -19,7 +19,7 @@ from engine.logs.options import LogOptions
 from engine.logs.watch import LogWatch, Ticket
 
 _SOONEST_S = 0.05
-_LATEST_S = 1.0
+_LATEST_S = 0.25
 _log = logging.getLogger(__name__)
 
 
