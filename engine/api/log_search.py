@@ -131,10 +131,9 @@ class _Handlers:
             since_ns=_when(call, "since"),
             tail=None if call.text("tail", "all") == "all" else _number(call, "tail", 0, 0, 1 << 31),
             follow=call.flag("follow"),
-            after=call.optional_integer("after"),
+            after=_position(call, "after"),
+            before=_position(call, "before"),
         )
-        if query.after is not None and query.after < 0:
-            raise InvalidArgument("after: expected a position")
         found = self._parts.blocks.open(call.scope, call.text("id"), query, call.on_gone)
         return Reply.stream(_rendered(found), _BLOCKS)
 
@@ -246,6 +245,13 @@ def _number(call: Call, name: str, default: int, least: int, most: int) -> int:
     value = call.integer(name, default)
     if not least <= value <= most:
         raise InvalidArgument(f"{name}: expected {least} to {most}")
+    return value
+
+
+def _position(call: Call, name: str) -> int | None:
+    value = call.optional_integer(name)
+    if value is not None and value < 0:
+        raise InvalidArgument(f"{name}: expected a position")
     return value
 
 

@@ -29,7 +29,8 @@ class LogQuery:
 
     `since_ns` and `until_ns` are inclusive, 0: no bound. `tail` counts the last lines of the streams chosen (before
     `until_ns`), None: all of them. `after` is a position (`logs.files`) and stands for all three: lines that end later
-    than it. `details` are attributes put before each line (`None`: not asked for).
+    than it. `before` is one too: lines that end there or earlier, and nothing is followed. `details` are attributes put
+    before each line (`None`: not asked for).
     """
 
     stdout: bool = True
@@ -41,6 +42,7 @@ class LogQuery:
     timestamps: bool = False
     details: Mapping[str, str] | None = field(default=None)
     after: int | None = None
+    before: int | None = None
 
     @property
     def streams(self) -> frozenset[str]:

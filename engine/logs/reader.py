@@ -28,13 +28,17 @@ class LogReader:
         self._after = -1 if query.after is None else query.after
         start = self._start(query)
         self._index, self._offset = start.position
-        self._position = max(self._place(), self._after)
+        self._before = query.before
+        at_end = query.tail == 0 and query.after is None and not query.until_ns
+        self._position = self._position_of(self._end) if at_end else max(self._place(), self._after)
         self._joiner = k8s_file.Joiner(query.streams, start.skip)
         self._done = False
 
     def _start(self, query: LogQuery) -> seek.Start:
         segments = self._segments
         start = seek.beginning(segments)
+        if query.before is not None:
+            self._end = min(self._end, seek.place_of(segments, query.before))
         if query.after is not None:
             if segments and query.after < segments[0].base:
                 self._skipped = self._files.lines_dropped(query.after)
@@ -47,7 +51,8 @@ class LogReader:
             return start
         if query.tail == 0 and not self._growing:
             return seek.Start(self._end, {})
-        return seek.start_of_tail(segments, start, self._end, query.tail, query.streams, growing=self._growing)
+        growing = self._growing or query.before is not None
+        return seek.start_of_tail(segments, start, self._end, query.tail, query.streams, growing=growing)
 
     def read(self) -> Lines | None:
         """Return the next whole lines (a block may hold none of the query's), None at the end, for now or for good."""
@@ -83,7 +88,10 @@ class LogReader:
             end -= len(line) + 1
 
     def _place(self) -> int:
-        return self._segments[self._index].base + self._offset if self._segments else 0
+        return self._position_of(seek.Position(self._index, self._offset))
+
+    def _position_of(self, place: seek.Position) -> int:
+        return self._segments[place.file].base + place.offset if self._segments else 0
 
     def take_skipped(self) -> int:
         """Return how many lines rotation has dropped before this reader came to them, since the last call."""
@@ -96,7 +104,7 @@ class LogReader:
         A reader that began after a position gives it only if some of it came later.
         """
         rest = self._joiner.flush()
-        if rest.lines and self._place() <= self._after:
+        if rest.lines and (self._place() <= self._after or self._before is not None):
             return Lines([], set())
         self._position = max(self._position, self._place())
         return rest

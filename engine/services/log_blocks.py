@@ -1,5 +1,7 @@
 """One source as blocks of lines with a position after each: what the live channel follows, and goes on from.
 
+Where it is followed, a block without lines comes first: its position is where what follows begins.
+
 A line is `o` or `e` (stdout, stderr), its time, a space, its text. What follows a position is the same whether the log
 is living, rotated meanwhile, or archived.
 """
@@ -22,6 +24,7 @@ from engine.services.logs import Logs
 from engine.values import Scope
 
 _MOST_LINES = 4000
+_AFTER_ALL = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class LogBlocks:
 
         def give() -> Iterator[LineBlock]:
             with closing(stream):
+                if query.follow:
+                    yield LineBlock(b"", 0, stream.position)
                 for block in stream.blocks():
                     text = render.marked_lines(block)
                     yield LineBlock(text, len(block.lines), stream.position, stream.take_skipped())
@@ -68,6 +73,8 @@ class LogBlocks:
 
     def _gone(self, source: Source, query: LogQuery) -> Iterator[LineBlock]:
         log = source.archived
+        if query.follow:
+            yield LineBlock(b"", 0, query.after if query.after is not None else _AFTER_ALL)
         files = self._archive.files(log)
         if files is not None:
             with closing(LogReader(files, query, growing=False)) as reader:
@@ -102,7 +109,9 @@ def _of_frames(frames: list[Frame], query: LogQuery) -> Iterator[LineBlock]:
 def _of_block(block: Block, leave_out: int, query: LogQuery) -> Iterator[LineBlock]:
     heads = block.heads
     after, since = query.after if query.after is not None else -1, 0 if query.after is not None else query.since_ns
-    chosen = [n for n in range(leave_out, block.count) if heads.ends[n] > after and heads.times[n] >= since]
+    before = _AFTER_ALL if query.before is None else query.before
+    ends, times = heads.ends, heads.times
+    chosen = [n for n in range(leave_out, block.count) if after < ends[n] <= before and times[n] >= since]
     for at in range(0, len(chosen), _MOST_LINES):
         part = chosen[at : at + _MOST_LINES]
         text = b"".join(

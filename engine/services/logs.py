@@ -228,7 +228,8 @@ class Logs:
         if details is not None:
             log = container.host_config.log_config
             details = line_attributes(log.config, container.config.labels, container.config.env)
-        return replace(query, follow=query.follow and container.state.is_running and not over, details=details)
+        follow = query.follow and container.state.is_running and not over and query.before is None
+        return replace(query, follow=follow, details=details)
 
     def _options(self, container: Container) -> LogOptions:
         config = container.host_config.log_config

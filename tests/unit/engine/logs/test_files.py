@@ -88,6 +88,9 @@ def test_after_a_position_come_the_lines_that_end_later(
         heads = _begins_before(physical, first_kept)
         expected = [r for p, r in whole_lines(physical) if p > max(after, kept_from) and (p not in heads)]
         assert read(files, LogQuery(after=after)) == expected
+        earlier = [r for p, r in whole_lines(physical) if kept_from < p <= after and p not in heads]
+        assert read(files, LogQuery(before=after)) == earlier
+        assert read(files, LogQuery(before=after, tail=2)) == earlier[-2:]
         if after == 0:
             assert read(files, LogQuery()) == expected
 
