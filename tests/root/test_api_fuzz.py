@@ -1,7 +1,7 @@
 """Requests made of the definition's own paths, parameters and fields, and of nonsense, against a real engine.
 
 Bounded: BERTH_FUZZ_EXAMPLES requests (default 400), the same ones each run; BERTH_FUZZ_SEED draws others. What is
-checked of each answer: no 500, the error's shape, the definition's shape; of the engine: alive, and nothing left behind.
+checked of each answer: no 500, the error's shape, the definition's shape; of the engine: alive, nothing left behind.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ _AWAY = (
 _FINE = (501, 503)
 _READ = 65536
 
-_WORDS = ("", "x", "fuzzed", "nobody", "a:b", "é☃", "a\x00b", "..", "../..", "%2e%2e", "-1", "0", "1", "true", "{}", "[]",
-          "9" * 30, "a" * 300, "x/y", "latest", "busybox:latest", "always", "json-file", "10m", "1970-01-01", "1e400")  # fmt: skip
+_WORDS = ("", "x", "fuzzed", "nobody", "a:b", "é☃", "a\x00b", "..", "../..", "%2e%2e", "-1", "0", "1", "true", "{}",
+          "[]", "9" * 30, "a" * 300, "x/y", "latest", "busybox:latest", "always", "json-file", "10m",
+          "1970-01-01", "1e400")  # fmt: skip
 _TEXT = st.sampled_from(_WORDS)
 _NUMBER = st.sampled_from((0, 1, -1, 7, 1 << 26, 2**31, -(2**31), 2**63 - 1, 2**63, -(2**63) - 1))
 _JUNK = st.one_of(_TEXT, _NUMBER, st.booleans(), st.none(), st.just([]), st.just({}), st.just([None]), st.just(1.5))
