@@ -107,7 +107,7 @@ def test_the_usage_feed_shows_every_running_container(docker: Docker) -> None:
         rows = second["rows"]
         assert {busy, idle} <= set(rows)
         assert stopped not in rows
-        assert set(rows[idle]) == {"cpu", "mem", "limit", "rx", "tx", "read", "write", "pids"}
+        assert set(rows[idle]) == {"cpu", "mem", "limit", "rx", "tx", "read", "write", "pids", "throttled"}
         assert rows[busy]["cpu"] > rows[idle]["cpu"]
         assert rows[idle]["pids"] == 2
         docker.ok("rm", "-f", busy)
