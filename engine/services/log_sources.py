@@ -126,7 +126,7 @@ class LogSources:
         found = self.list_(scope, Selector(ids=(reference,)))
         exact = [source for source in found if reference in (source.id, source.name)]
         if len(exact or found) != 1:
-            raise NotFound(f"No such log: {reference}")
+            raise NotFound(f"No such container: {reference}")
         return (exact or found)[0]
 
     def open(self, sources: Iterable[Source]) -> Opened:

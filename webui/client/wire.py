@@ -124,6 +124,8 @@ class Response:
         self.status = head.status
         self._rest = rest
         self._bodiless = bodiless or head.status in (101, 204, 304)
+        self.complete = False
+        """Whether the body came to its own end (and not the connection before it)."""
 
     def __enter__(self) -> Response:
         return self
@@ -143,11 +145,13 @@ class Response:
                 if payload:
                     yield payload
                 if decoder.done:
+                    self.complete = True
                     return
             else:
                 yield data
                 left = None if left is None else left - len(data)
             if left is not None and left <= 0:
+                self.complete = True
                 return
 
     def raw(self) -> Iterator[bytes]:

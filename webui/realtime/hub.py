@@ -37,11 +37,18 @@ class Subscription:
     started: bool = False
     inflight: int = 0
     behind: bool = False
+    room: Event = field(default_factory=Event)
+    """Set when the client has acknowledged something, or has gone."""
 
     @property
     def number(self) -> int:
         """What the client calls it."""
         return self.slot.number
+
+    @property
+    def lives(self) -> bool:
+        """Whether the client is still there and wants it."""
+        return self.slot.subscriptions.get(self.sid) is self
 
 
 @dataclass(eq=False, slots=True)
@@ -118,7 +125,19 @@ class Source:
     def acknowledge(self, subscription: Subscription, count: int) -> None:
         """Note that the client has dealt with `count` frames, and send what waited."""
         subscription.inflight = max(0, subscription.inflight - count)
+        subscription.room.set()
         self.flush(subscription)
+
+    def send_alone(self, subscription: Subscription, payload: Payload) -> bool:
+        """Send a frame to one client before it has begun, when it has room; False once it is gone."""
+        while subscription.lives and subscription.inflight >= WINDOW:
+            subscription.room.clear()
+            subscription.room.wait()
+        if not subscription.lives:
+            return False
+        subscription.inflight += 1
+        self.hub.emit("frame", {"sub": subscription.number, **payload}, [subscription.sid])
+        return True
 
     def flush(self, subscription: Subscription) -> None:
         """Send what waits, as far as the window goes."""
@@ -203,6 +222,7 @@ class Hub:
         slot, source = subscription.slot, subscription.slot.source
         if slot.subscriptions.get(subscription.sid) is subscription:
             del slot.subscriptions[subscription.sid]
+            subscription.room.set()
             source.flush(subscription)
         if not any(slot.subscriptions for slot in source.slots):
             gevent.spawn_later(source.linger_s, self._end_if_unused, source)

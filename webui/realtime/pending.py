@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -76,7 +76,7 @@ class Lines:
     """A ring of text lines; what falls out is counted and told with the next frame."""
 
     def __init__(self, lines: int = _RING_LINES, size: int = _RING_BYTES) -> None:
-        self._blocks: deque[tuple[str, int]] = deque()
+        self._blocks: deque[tuple[str, int, Any]] = deque()
         self._lines = self._bytes = self._skipped = 0
         self._max_lines, self._max_bytes = lines, size
 
@@ -85,11 +85,11 @@ class Lines:
         text = payload["lines"]
         count = text.count("\n") + 1
         self._skipped += payload.get("skipped", 0)
-        self._blocks.append((text, count))
+        self._blocks.append((text, count, payload.get("position")))
         self._lines += count
         self._bytes += len(text)
         while len(self._blocks) > 1 and (self._lines > self._max_lines or self._bytes > self._max_bytes):
-            lost, lost_count = self._blocks.popleft()
+            lost, lost_count, _ = self._blocks.popleft()
             self._lines -= lost_count
             self._bytes -= len(lost)
             self._skipped += lost_count
@@ -101,13 +101,60 @@ class Lines:
         taken: list[str] = []
         size = 0
         while self._blocks and (not taken or size + len(self._blocks[0][0]) <= _FRAME_BYTES):
-            text, count = self._blocks.popleft()
+            text, count, position = self._blocks.popleft()
             taken.append(text)
             size += len(text)
             self._lines -= count
             self._bytes -= len(text)
         skipped, self._skipped = self._skipped, 0
-        return {"lines": "\n".join(taken), **({"skipped": skipped} if skipped else {})}
+        told = {} if position is None else {"position": position}
+        return {"lines": "\n".join(taken), **told, **({"skipped": skipped} if skipped else {})}
+
+
+class Parts:
+    """A ring of parts of several logs; what falls out is counted for its log (`skipped`: number to lines)."""
+
+    def __init__(self, lines: int = _RING_LINES, size: int = _RING_BYTES) -> None:
+        self._parts: deque[tuple[dict[str, Any], int]] = deque()
+        self._lines = self._bytes = 0
+        self._max_lines, self._max_bytes = lines, size
+        self._skipped: Counter[str] = Counter()
+        self._rest: list[Payload] = []
+
+    def add(self, payload: Payload) -> None:
+        """Keep the parts; the oldest go first. What is told of the logs themselves is never lost."""
+        self._skipped.update(payload.get("skipped", {}))
+        if told := {name: value for name, value in payload.items() if name not in ("parts", "skipped")}:
+            self._rest.append(told)
+        for part in payload.get("parts", ()):
+            count = part["lines"].count("\n") + 1
+            self._parts.append((part, count))
+            self._lines += count
+            self._bytes += len(part["lines"])
+        while len(self._parts) > 1 and (self._lines > self._max_lines or self._bytes > self._max_bytes):
+            part, count = self._take()
+            self._skipped[str(part["n"])] += count
+
+    def take(self) -> Payload | None:
+        """Return what is told of logs, then the oldest parts, as many as make a frame."""
+        if self._rest:
+            return self._rest.pop(0)
+        if not self._parts:
+            return None
+        parts: list[dict[str, Any]] = []
+        size = 0
+        while self._parts and (not parts or size + len(self._parts[0][0]["lines"]) <= _FRAME_BYTES):
+            part, _ = self._take()
+            size += len(part["lines"])
+            parts.append(part)
+        skipped, self._skipped = dict(self._skipped), Counter()
+        return {"parts": parts, **({"skipped": skipped} if skipped else {})}
+
+    def _take(self) -> tuple[dict[str, Any], int]:
+        part, count = self._parts.popleft()
+        self._lines -= count
+        self._bytes -= len(part["lines"])
+        return part, count
 
 
 class EventRing:

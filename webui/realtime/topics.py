@@ -14,13 +14,18 @@ from webui.realtime.events import EventSource
 from webui.realtime.feed import Feeds
 from webui.realtime.hub import Hub, Source, Subscription
 from webui.realtime.lists import LISTINGS, ListSource
+from webui.realtime.logchoice import parse_choice, parse_positions
+from webui.realtime.logmerge import MergedLogs
 from webui.realtime.logs import MAX_SHARED_TAIL, LogSource, check_tail
+from webui.realtime.logstreams import LogStream, parse_request
 from webui.realtime.machine import MachineSource
 from webui.realtime.operations import OperationSource
+from webui.realtime.tails import Tails
 from webui.realtime.usage import UsageSource
 from webui.services.hosts import Hosts, team_of
 from webui.services.operations import Operations, State
 
+_MERGED_TAIL = 100
 TOPIC_RULES: Mapping[str, Verb] = {
     "containers": Verb.VIEW,
     "images": Verb.VIEW,
@@ -28,6 +33,7 @@ TOPIC_RULES: Mapping[str, Verb] = {
     "usage": Verb.VIEW,
     "machine": Verb.VIEW,
     "logs": Verb.VIEW,
+    "logs.merged": Verb.VIEW,
     "operations": Verb.VIEW,
 }
 
@@ -48,6 +54,7 @@ class Topics:
     def __init__(self, hub: Hub, hosts: Hosts, operations: Operations) -> None:
         self._hub, self._hosts, self._operations = hub, hosts, operations
         self._feeds = Feeds(hosts)
+        self._tails = Tails(hosts)
         self._private = itertools.count(1)
         operations.on_change(self._operation_changed)
 
@@ -65,13 +72,20 @@ class Topics:
         resource = self._hosts.resource(*at)
         if name == "logs":
             return self._logs(verb, resource, at, data)
+        if name == "logs.merged":
+            return self._merged(verb, resource, at, data)
         key = (name, *at)
         return Topic(verb, resource, key, lambda: self._make(name, key, at))
 
     def begin(self, subscription: Subscription, data: Mapping[str, Any]) -> None:
         """Start a subscription's frames; with `since`, a list begins where the client stopped."""
         source, since = subscription.slot.source, data.get("since")
-        if isinstance(source, ListSource) and isinstance(since, int):
+        if isinstance(source, LogStream):
+            source.join(subscription, parse_request(data))
+        elif isinstance(source, MergedLogs):
+            past = {name: value for name, value in data.items() if name != "after"}
+            source.join(subscription, parse_request(past, _MERGED_TAIL), parse_positions(data))
+        elif isinstance(source, ListSource) and isinstance(since, int):
             self._hub.begin(subscription, source.since(since))
         else:
             self._hub.begin(subscription)
@@ -87,6 +101,12 @@ class Topics:
 
     def _logs(self, verb: Verb, resource: Resource, at: tuple[str, str], data: Mapping[str, Any]) -> Topic:
         container, tail = parameters.container(data), check_tail(data.get("tail"))
+        if self._hosts.get(at[0]).kind != "docker":
+            parse_request(data)
+            own: Hashable = ("logs", *at, container)
+            return Topic(verb, resource, own, lambda: LogStream(self._hub, own, self._tails, at, container))
+        if data.get("after") is not None:
+            raise Invalid("this host's log streams have no positions", field="after")
         since = str(data.get("since") or "")
         if len(since) > 64 or not since.isascii():
             raise Invalid("since is a time", field="since")
@@ -99,6 +119,16 @@ class Topics:
             key,
             lambda: LogSource(self._hub, key, engine, container, tail, since, shared=shared),
         )
+
+    def _merged(self, verb: Verb, resource: Resource, at: tuple[str, str], data: Mapping[str, Any]) -> Topic:
+        if self._hosts.get(at[0]).kind == "docker":
+            raise Invalid("this host's log streams have no positions: its logs can't be merged", field="host")
+        choice = parse_choice(data)
+        parse_positions(data)
+        parse_request({name: value for name, value in data.items() if name != "after"})
+        key: Hashable = ("logs.merged", *at, choice)
+        args = (self._hosts, self._feeds, self._tails, at, choice)
+        return Topic(verb, resource, key, lambda: MergedLogs(self._hub, key, *args))
 
     def _operation_changed(self, state: State) -> None:
         for source in self._hub.sources:
