@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webui.realtime.pending import EventRing, Lines, Merged, Newest
+from webui.realtime.pending import EventRing, Lines, Merged, Newest, Parts
 
 
 def test_newest_keeps_one() -> None:
@@ -74,3 +74,23 @@ def test_events_are_bounded() -> None:
     taken = pending.take()
     assert taken is not None
     assert (len(taken["events"]), taken["skipped"], taken["events"][0]) == (2000, 500, {"n": 500})
+
+
+def test_parts_that_fall_out_are_counted_for_their_log_and_news_of_logs_never_do() -> None:
+    ring = Parts(lines=3)
+    ring.add({"sources": [{"n": 1}]})
+    ring.add({"parts": [{"n": 1, "lines": "a\nb", "position": 2}, {"n": 2, "lines": "x", "position": 1}]})
+    ring.add({"parts": [{"n": 2, "lines": "y\nz", "position": 3}], "skipped": {"2": 5}})
+    assert ring.take() == {"sources": [{"n": 1}]}
+    assert ring.take() == {
+        "parts": [{"n": 2, "lines": "x", "position": 1}, {"n": 2, "lines": "y\nz", "position": 3}],
+        "skipped": {"2": 5, "1": 2},
+    }
+    assert ring.take() is None
+
+
+def test_a_ring_of_lines_tells_the_position_of_its_last_line() -> None:
+    ring = Lines()
+    ring.add({"lines": "a", "position": 5})
+    ring.add({"lines": "b", "position": 9})
+    assert ring.take() == {"lines": "a\nb", "position": 9}
