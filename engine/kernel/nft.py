@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 
 from engine.errors import Internal
 
 _SONAME = "libnftables.so.1"
 _JSON = 1 << 4
+_SELECT_LIMIT = 1000
 
 
 class NftError(Internal):
@@ -26,6 +28,7 @@ class Nft:
         self.threads: set[int] = set()
         """Kernel ids of the threads that have run commands: the kernel tells listeners whose a change was by them."""
         self._library = _load()
+        _check_room()
         self._context = self._library.nft_ctx_new(0)
         if not self._context:
             raise NftError("libnftables gives no context")
@@ -53,6 +56,14 @@ class Nft:
             if self._context:
                 self._library.nft_ctx_free(self._context)
                 self._context = None
+
+
+def _check_room() -> None:
+    """Raise NftError where libnftables would get a socket that its select(2) can't take: it ends the whole process."""
+    probe = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    os.close(probe)
+    if probe >= _SELECT_LIMIT:
+        raise NftError("nftables can't be asked: the process has too many files open")
 
 
 def _load() -> ctypes.CDLL:

@@ -8,6 +8,7 @@ does not keep out a program that sets SO_REUSEADDR.
 from __future__ import annotations
 
 import errno
+import fcntl
 import ipaddress
 import socket
 import threading
@@ -21,6 +22,7 @@ from engine.values import PortBinding
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
 _ANY, _ANY6 = "0.0.0.0", "::"  # noqa: S104 - Docker's words for every address
+_FIRST_NUMBER = 1024
 _ATTEMPTS = 20
 """How many free ports of one family are tried until one is free in the other too."""
 
@@ -173,10 +175,20 @@ def _hold(binding: PortBinding, port: int) -> socket.socket:
         holder.bind((binding.host_ip, port))
         if binding.protocol != "udp":
             holder.listen(0)
+        return _moved_up(holder)
     except BaseException:
         holder.close()
         raise
-    return holder
+
+
+def _moved_up(holder: socket.socket) -> socket.socket:
+    """Return the socket under a number that select(2) does not know: libnftables uses it, and needs the low ones."""
+    try:
+        number = fcntl.fcntl(holder.fileno(), fcntl.F_DUPFD_CLOEXEC, _FIRST_NUMBER)
+    except OSError:
+        return holder  # the process may not have so many
+    holder.close()
+    return socket.socket(fileno=number)
 
 
 def _refused(binding: PortBinding, port: int, error: OSError) -> str:
