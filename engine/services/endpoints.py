@@ -74,12 +74,12 @@ class _Live:
 class Endpoints:
     """The live half of the networks. Callers hold the container's lock."""
 
-    def __init__(self, bridges: Bridges, folder: Path, pool_size: int) -> None:
+    def __init__(self, bridges: Bridges, folder: Path, names_socket: Path, pool_size: int) -> None:
         self._bridges = bridges
         self._folder = folder
         self._pool_size = pool_size
         self._maker = SandboxMaker(folder)
-        self._naming = Naming(self._maker)
+        self._naming = Naming(self._maker, names_socket)
         self._pool = SandboxPool(self._make_ready, self._discard)
         self._plugs = Plugs(bridges, self._maker)
         self._publishing = Publishing(bridges)
@@ -247,6 +247,20 @@ class Endpoints:
         self._remember(live)
         return live.published
 
+    def warm_names(self) -> None:
+        """Be ready to answer names in a new network."""
+        self._naming.warm()
+
+    def begin_adoption(self) -> None:
+        """Before the first `adopt`."""
+        self._naming.begin()
+
+    def end_adoption(self) -> None:
+        """After the last `adopt`: forget, and remove from the kernel, what no running container has."""
+        self._naming.settle()
+        self.sweep()
+        self._mend_lost()
+
     def share(self, container_id: str, target: str) -> None:
         """Note that a running container is in the network of another one."""
         with self._lock:
@@ -271,7 +285,7 @@ class Endpoints:
         ours = [plug for plug in (*self._all_plugs(), *waiting) if plug.network_id == bridge.network.id]
         self._maker.put_back(ours, bridge.index)
 
-    def mend_lost(self) -> None:
+    def _mend_lost(self) -> None:
         """The same for what has lost its bridge while no engine ran."""
         masters = {link.name: link.master for link in self._bridges.links("v")}
         for bridge in self._bridges.up():

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from engine.containers.model import Container
 from engine.networks import files, model
-from engine.networks.dns.resolver import Client, Resolver
-from engine.networks.dns.zone import Entry, Names
+from engine.networks.dns.link import ResolverLink
+from engine.networks.dns.zone import Entry
 from engine.networks.model import Network
 from engine.networks.sandboxes import Sandbox, SandboxMaker
 from engine.values import Endpoint, EndpointConfig
@@ -25,11 +25,8 @@ _RESOLV_CONF = Path("/etc/resolv.conf")
 class Naming:
     """Renders containers' files, and keeps the resolver's knowledge up to date."""
 
-    def __init__(self, maker: SandboxMaker) -> None:
-        self._maker = maker
-        self._names = Names()
-        self._resolver = Resolver(self._names)
-        self._served: set[str] = set()
+    def __init__(self, maker: SandboxMaker, socket_path: Path) -> None:
+        self._resolver = ResolverLink(socket_path, lambda sandbox: maker.open_resolver(sandbox, EMBEDDED))
         self.links: Callable[[Container, Sequence[Endpoint]], list[tuple[str, str]]] = lambda container, endpoints: []
         """Tells (names, address) of the containers that one is linked to."""
 
@@ -78,7 +75,7 @@ class Naming:
         if named:
             self._answer(container, sandbox, named, self._outside_servers(container, networks))
         for endpoint in named:
-            self._names.add(
+            self._resolver.add(
                 Entry(
                     container.id,
                     endpoint.network_id,
@@ -92,29 +89,33 @@ class Naming:
     def forget(self, container_id: str, endpoints: Sequence[Endpoint]) -> None:
         """Take the container's names out of these networks; idempotent."""
         for endpoint in endpoints:
-            self._names.remove(endpoint.network_id, container_id)
+            self._resolver.remove(endpoint.network_id, container_id)
 
     def end(self, container_id: str, endpoints: Sequence[Endpoint]) -> None:
         """Forget the container and stop answering it; idempotent."""
         self.forget(container_id, endpoints)
-        if container_id in self._served:
-            self._served.discard(container_id)
-            self._resolver.close_client(container_id)
+        self._resolver.drop(container_id)
+
+    def begin(self) -> None:
+        """Find the resolver that an engine before has left; `serve` all that runs, then `settle`."""
+        self._resolver.begin()
+
+    def warm(self) -> None:
+        """A network of a user's has come: be ready to answer in it."""
+        self._resolver.warm()
+
+    def settle(self) -> None:
+        """Let the resolver forget what was not served since `begin`."""
+        self._resolver.settle()
 
     def close(self) -> None:
-        """Stop answering."""
+        """Hang up; running containers go on being answered."""
         self._resolver.close()
 
     def _answer(
         self, container: Container, sandbox: Sandbox, named: Sequence[Endpoint], servers: tuple[str, ...]
     ) -> None:
-        network_ids = tuple(endpoint.network_id for endpoint in named)
-        if container.id in self._served:
-            self._resolver.set_networks(container.id, network_ids, servers)
-            return
-        udp, tcp = self._maker.open_resolver(sandbox, EMBEDDED)
-        self._served.add(container.id)
-        self._resolver.open(container.id, Client(udp, tcp, network_ids, servers))
+        self._resolver.serve(container.id, sandbox, [endpoint.network_id for endpoint in named], servers)
 
     def _outside_servers(self, container: Container, networks: Sequence[Network]) -> tuple[str, ...]:
         if all(network.internal for network in networks):

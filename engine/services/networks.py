@@ -62,7 +62,7 @@ class Networks:
         self._store = NetworkStore(database, instance, now_ns())
         self._pool6 = ipam.unique_local_pool(f"{_machine()}/{instance}")
         self._bridges = Bridges(instance, paths.forwarding)
-        self._endpoints = Endpoints(self._bridges, paths.netns, settings.sandbox_pool)
+        self._endpoints = Endpoints(self._bridges, paths.netns, paths.names_socket, settings.sandbox_pool)
         self._watch = NetworkWatch(self._bridges, instance, self._endpoints.mend, self._record_repair)
         self._paths = paths
         self._choosing = threading.RLock()
@@ -126,6 +126,7 @@ class Networks:
             )
             self._bridges.check_new(network)
             self._bring_up_and_record(network, scope.actor)
+        self._endpoints.warm_names()
         return network
 
     def remove(self, scope: Scope, reference: str) -> None:
@@ -283,6 +284,7 @@ class Networks:
         self._bridges.take_over(networks)
         by_id = {network.id: network for network in networks}
         published = []
+        self._endpoints.begin_adoption()
         for container in running:
             joined = [by_id[e.network_id] for e in container.endpoints if e.network_id in by_id]
             published.extend(self._endpoints.adopt(container, joined))
@@ -291,8 +293,7 @@ class Networks:
             if mode.startswith(CONTAINER_MODE):
                 self._endpoints.share(container.id, self._shared_target(container, mode))
         self._bridges.write_rules(published)
-        self._endpoints.sweep()
-        self._endpoints.mend_lost()
+        self._endpoints.end_adoption()
         self._bridges.delete_stray(self._store.all())
 
     def start(self) -> None:

@@ -206,3 +206,25 @@ def test_an_exec_that_went_on_tells_what_it_is_and_how_it_ended(instance: Instan
     docker.ok("exec", cid, "touch", "/go")
     ended = eventually(lambda: (now := docker.api("GET", f"/v1.50/exec/{made}/json")[1]) and not now["Running"] and now)
     assert ended["ExitCode"] == 7
+
+
+def test_names_are_answered_while_no_engine_runs_and_after(instance: Instance, docker: Docker) -> None:
+    network, name = docker.name("net"), docker.name("web")
+    docker.ok("network", "create", network)
+    server = docker.ok("run", "-d", "--network", network, "--name", name, docker.image, "sleep", "60")
+    address = docker.inspect(server)["NetworkSettings"]["Networks"][network]["IPAddress"]
+    script = (
+        f"while :; do nslookup -type=a {name} | grep -q 'Address: {address}' && echo yes || echo no; sleep 0.1; done"
+    )
+    client = docker.ok("run", "-d", "--network", network, docker.image, "sh", "-c", script)
+    docker.wait_log(client, "yes")
+    instance.kill()
+    time.sleep(1)
+    instance.start("engine")
+    said = docker.ok("logs", client).split()
+    assert len(said) > 5
+    assert set(said) == {"yes"}
+    docker.ok("network", "connect", "--alias", "later", network, docker.ok("run", "-d", docker.image, "sleep", "60"))
+    assert "Address:" in docker.ok("exec", client, "nslookup", "-type=a", "later")
+    docker.ok("rm", "-f", server)
+    assert docker("exec", client, "nslookup", "-type=a", name).code != 0

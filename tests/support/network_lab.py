@@ -6,6 +6,7 @@ Sockets are opened on a thread inside of the namespace and used from the test: n
 from __future__ import annotations
 
 import ipaddress
+import os
 import shutil
 import socket
 import subprocess
@@ -137,6 +138,7 @@ class NetworkLab:
     def crash(self) -> None:
         """Lose the networks' memory as kill -9 of the engine does, and start again from the records."""
         abandoned = self.networks
+        abandoned._endpoints._naming.close()  # and its connections end
         abandoned._watch.close()  # a killed process watches nothing
         abandoned._endpoints._pool._closed = True  # a killed process makes no sandboxes any more
         abandoned._endpoints._publishing._ports.close()  # and holds no sockets
@@ -150,6 +152,9 @@ class NetworkLab:
         self.networks.destroy()
         for abandoned in self._abandoned:
             abandoned.close()
+            child = abandoned._endpoints._naming._resolver._child
+            if child:
+                os.waitpid(child, 0)  # it has ended with its last container
         for machine in self._machines:
             machine.remove()
         self.database.close()

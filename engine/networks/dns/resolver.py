@@ -1,4 +1,4 @@
-"""The resolver of every container on a user network: 127.0.0.11 inside, one thread here.
+"""The resolver of every container on a user network: 127.0.0.11 inside, one thread here (of the process `server`).
 
 Each container's sockets are opened in its network namespace by `sandboxes` (on ports of their own, port 53 is
 rewritten to them, so that a container may serve DNS itself) and answered from `Names`; what is not a name of the
@@ -66,9 +66,13 @@ class _State:
 
 
 class Resolver:
-    """Answers containers' questions. `open` and `close_client` may be called from any thread."""
+    """Answers containers' questions. `open`, `set_networks` and `close_client` may be called from any thread.
 
-    def __init__(self, names: Names) -> None:
+    `catch_up` is called before each answer: it brings the names, and what was called here, up to date.
+    """
+
+    def __init__(self, names: Names, catch_up: Callable[[], None] = lambda: None) -> None:
+        self._catch_up = catch_up
         self._names = names
         self._selector = selectors.DefaultSelector()
         self._state = _State()
@@ -149,6 +153,13 @@ class Resolver:
             os.read(self._wake_in, 4096)
         except BlockingIOError:
             pass
+        self._work_off()
+
+    def _refresh(self) -> None:
+        self._catch_up()
+        self._work_off()
+
+    def _work_off(self) -> None:
         while self._work:
             self._work.popleft()()
 
@@ -157,6 +168,7 @@ class Resolver:
             data, peer = client.udp.recvfrom(4096)
         except OSError:
             return
+        self._refresh()
         answer = self._local(client, data)
         if answer is not None:
             _send(client, answer, peer)
@@ -245,6 +257,7 @@ class Resolver:
             connection, _ = client.tcp.accept()
         except OSError:
             return
+        self._refresh()
         if not self._connections.acquire(blocking=False):
             connection.close()
             return

@@ -50,3 +50,30 @@ def test_a_name_that_points_at_itself_is_refused() -> None:
     loop = struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + b"\xc0\x0c" + struct.pack("!2H", 1, 1)
     with pytest.raises(Malformed):
         message.parse_query(loop)
+
+
+def extended(name: str, room: int) -> bytes:
+    """Return a question by a client that speaks EDNS."""
+    asked = question(name)
+    return asked[:10] + b"\0\1" + asked[12:] + struct.pack("!BHHIH", 0, 41, room, 0, 0)
+
+
+def test_edns_makes_room_for_a_longer_answer_and_is_answered_in_kind() -> None:
+    records = [bytes(4)] * 60
+    plain = message.parse_query(question("web"))
+    short = message.render_answer(plain, records, 5, plain.room)
+    assert (len(short) <= 512, bool(short[2] & 0x02), short[10:12]) == (True, True, b"\0\0")
+    query = message.parse_query(extended("web", 4096))
+    assert (query.room, query.is_extended) == (1232, True)
+    whole = message.render_answer(query, records, 5, query.room)
+    assert (whole[2] & 0x02, int.from_bytes(whole[6:8], "big"), whole[10:12]) == (0, 60, b"\0\1")
+    assert message.parse_query(extended("web", 100)).room == 512
+
+
+def test_a_refusal_of_a_single_word_may_not_be_kept() -> None:
+    authority = b"\0\0\6\0\1" + struct.pack("!IH", 86400, 2) + b"ab"
+    for name, kept in (("web", False), ("web.example", True)):
+        asked = question(name)
+        refused = b"\0\1\x81\x83\0\1\0\0\0\1\0\0" + asked[12:] + authority
+        answer = message.for_asker(refused, asked)
+        assert (answer[:2], answer[3] & 0xF, answer.endswith(authority)) == (asked[:2], 3, kept)
