@@ -77,7 +77,7 @@ def _hint_set() -> Any:
 
 
 _HINT_SET = _hint_set()
-_PREFIX = 48
+_PREFIXES = (20, 32, 48)
 _DIGITS = b"0123456789"
 _MEMORY = 2000
 
@@ -91,30 +91,34 @@ def detect_all(lines: Sequence[bytes]) -> bytes:
     hints = [_HINTS[number] for number in _HINT_SET.Match(seen) or ()]
     if not hints and not any(_KLOG_LINE.match(line) for line in (*lines[:1], *lines[-1:])):
         return bytes(len(lines))
-    known: dict[bytes, int] = {}
-    found = bytearray()
-    for line in lines:
-        prefix = line[:_PREFIX].translate(None, _DIGITS)
-        level = known.get(prefix)
-        if level is None:
-            level, lasts = _detect(line, hints)
-            if lasts and len(known) < _MEMORY:
-                known[prefix] = level
-        found.append(level)
-    return bytes(found)
+    known: dict[int, dict[bytes, int]] = {size: {} for size in _PREFIXES}
+    return bytes([_remembered(line, hints, known) for line in lines])
 
 
-def _detect(line: bytes, hints: Sequence[bytes]) -> tuple[int, bool]:
-    """Return the level of a line, and whether all lines with this prefix have it."""
+def _remembered(line: bytes, hints: Sequence[bytes], known: dict[int, dict[bytes, int]]) -> int:
+    for size, levels in known.items():
+        if levels and (level := levels.get(line[:size].translate(None, _DIGITS))) is not None:
+            return level
+    level, size = _detect(line, hints)
+    if size and len(known[size]) < _MEMORY:
+        known[size][line[:size].translate(None, _DIGITS)] = level
+    return level
+
+
+def _detect(line: bytes, hints: Sequence[bytes]) -> tuple[int, int]:
+    """Return the level of a line, and how much of it all lines with that level and beginning share (0: not known)."""
     if not line[1:5].isdigit():
         seen = line[:_FIELD_LOOKED_AT].upper()
         if not any(hint in seen for hint in hints):
-            return 0, False
+            return 0, 0
     field = _FIELD.search(line, 0, _FIELD_LOOKED_AT)
     if field is not None:
-        return _of_field(field[1]), field.end() < _PREFIX and not field[1].isdigit()
+        sizes = () if field[1].isdigit() else _PREFIXES
+        return _of_field(field[1]), next((size for size in sizes if field.end() < size), 0)
     level = detect(line)
-    return level, bool(level) and detect(line[:_PREFIX] + b" ") == level and _KLOG_LINE.match(line) is None
+    if not level or _KLOG_LINE.match(line):
+        return level, 0
+    return level, next((size for size in _PREFIXES if detect(line[:size] + b"a") == level), 0)
 
 
 def detect(line: bytes) -> int:

@@ -36,7 +36,7 @@ from engine.values import Scope, Surface
 
 _log = logging.getLogger(__name__)
 _EVERY_S = 3600.0
-_LONGEST_REST_S = 0.05
+_LONGEST_REST_S = 0.5
 _FIELDS = ("days", "bytes", "count", "live_bytes")
 
 
