@@ -69,6 +69,10 @@ ROWS: tuple[Row, ...] = (
     Row("BERTH_LOG_BYTES", "2147483648", int, "Bytes on disk of all kept logs of a team; the oldest go first."),
     Row("BERTH_LOG_COUNT", "10000", int, "Kept logs of a team at most."),
     Row("BERTH_LOG_LIVE_BYTES", "0", int, "Bytes of a living container's log, the oldest go; 0: its max-size."),
+    Row("BERTH_BUILD_PARALLEL", "4", int, "Stages of one build that run at the same time, at most."),
+    Row("BERTH_BUILD_CONTEXT_BYTES", "8589934592", int, "Largest build context, in bytes, unpacked."),
+    Row("BERTH_BUILD_CACHE_BYTES", "21474836480", int, "Bytes that the build cache keeps beyond images; 0: no bound."),
+    Row("BERTH_BUILD_CACHE_DAYS", "30", int, "Days that a build cache record is kept after its last use; 0: for ever."),
     Row("BERTH_MAX_BODY", "8388608", int, "Largest JSON request body, in bytes."),
 )
 
@@ -100,6 +104,10 @@ class Settings:
     log_bytes: int
     log_count: int
     log_live_bytes: int
+    build_parallel: int
+    build_context_bytes: int
+    build_cache_bytes: int
+    build_cache_days: int
     max_body: int
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from engine.api import (
     attach,
     browse,
+    build,
     commit,
     containers,
     events,
@@ -24,6 +25,7 @@ from engine.api import (
     volumes,
 )
 from engine.api.router import Route
+from engine.api.wire import build as build_wire
 from engine.api.wire import container as container_wire
 from engine.api.wire import image as image_wire
 from engine.api.wire import volume as volume_wire
@@ -45,6 +47,7 @@ def routes(parts: Assembly, paths: Paths) -> list[Route]:
         *files.routes(parts.files),
         *browse.routes(parts.files),
         *commit.routes(parts.commits),
+        *build.routes(parts.builds),
         *images.routes(parts.images, parts.image_archives, parts.pulls, parts.pushes),
         *layers.routes(parts.layer_views, parts.images),
         *networks.routes(parts.networks),
@@ -72,7 +75,12 @@ def _usage(parts: Assembly) -> system.Usage:
             for volume in found
         ]
 
-    return system.Usage(images=image_rows, layers_bytes=parts.images.layers_size, volumes=volume_rows)
+    def cache_rows(scope: Scope) -> list[dict[str, Any]]:
+        return [build_wire.render_cache(view) for view in parts.builds.cache.list_(scope)]
+
+    return system.Usage(
+        images=image_rows, layers_bytes=parts.images.layers_size, volumes=volume_rows, build_cache=cache_rows
+    )
 
 
 def _login(parts: Assembly) -> system.Login:

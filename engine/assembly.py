@@ -9,6 +9,7 @@ import threading
 from contextlib import ExitStack
 
 from config.settings import Settings
+from engine.build.store import BuildStore, CacheStore
 from engine.containers.model import Container
 from engine.containers.store import ContainerStore
 from engine.events import Bus
@@ -21,6 +22,11 @@ from engine.registry.transport import Transport
 from engine.runtime import crun
 from engine.runtime.watcher import ConmonWatcher
 from engine.services.attach import AttachPoints
+from engine.services.build_cache import BuildCache, CacheLimits
+from engine.services.build_context import Limits
+from engine.services.build_remote import NoRemote
+from engine.services.build_run import StepRunner
+from engine.services.builds import Builds
 from engine.services.commit import Commits
 from engine.services.container_files import ContainerFiles
 from engine.services.containers import Containers
@@ -252,6 +258,7 @@ class Assembly:
             resources=self.specs.resources,
         )
         self.networks.set_containers(self.containers)
+        self._builds()
         self.files = ContainerFiles(
             database=self.database, store=self.store, locks=self.locks, paths=self._paths, snapshots=self.snapshots
         )
@@ -281,6 +288,44 @@ class Assembly:
         self.lifecycle.observe(self.links.on_change)
         self.lifecycle.observe(self.health.observe)
 
+    def _builds(self) -> None:
+        settings = self._settings
+        cache = BuildCache(
+            database=self.database,
+            store=CacheStore(self.database),
+            layers=self.layers,
+            garbage=self.garbage,
+            paths=self._paths,
+            limits=CacheLimits(settings.build_cache_bytes, settings.build_cache_days),
+            image_chains=self.images.chains,
+        )
+        runner = StepRunner(
+            paths=self._paths,
+            runtime=self.runtime,
+            watcher=self.watcher,
+            snapshots=self.snapshots,
+            networks=self.networks,
+            build_spec=self.specs.build,
+            private_cgroups=self.cgroups.is_v2,
+        )
+        self.builds = Builds(
+            database=self.database,
+            store=BuildStore(self.database),
+            cache=cache,
+            paths=self._paths,
+            images=self.images,
+            pulls=self.pulls,
+            content=self.content,
+            layers=self.layers,
+            snapshots=self.snapshots,
+            garbage=self.garbage,
+            runner=runner,
+            remote=NoRemote(),
+            limits=Limits(settings.build_context_bytes),
+            parallel=settings.build_parallel,
+        )
+        self._stack.callback(self.builds.close)
+
     def recover(self) -> list[Container]:
         """Make records and kernel agree; return the containers that their policies want started now."""
         self.images.recover()
@@ -300,6 +345,7 @@ class Assembly:
             removal=self.removal,
         )
         due = reconciler.run()
+        self.builds.recover()
         self.networks.start()
         running = [container for container in self.store.all() if container.state.is_running]
         self.logs.start(running)

@@ -44,6 +44,8 @@ class Usage:
     layers_bytes: Callable[[Scope], int]
     volumes: Callable[[Scope], list[dict[str, Any]]]
     """Volume with its UsageData."""
+    build_cache: Callable[[Scope], list[dict[str, Any]]] = lambda scope: []
+    """BuildCache of each record."""
 
 
 Login = Callable[[str, str, str], str]
@@ -100,7 +102,7 @@ class SystemRoutes:
             answer["Containers"] = [render_row(c, now, size=self._containers.size(c)) for c in found]
         if "volume" in types:
             answer["Volumes"] = self._usage.volumes(scope)
-        answer["BuildCache"] = [] if "build-cache" in types else None
+        answer["BuildCache"] = self._usage.build_cache(scope) if "build-cache" in types else None
         return Reply.json(answer)
 
     def auth(self, call: Call) -> Reply:

@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.build.tree import Item, Source, Tree
@@ -89,7 +89,8 @@ class Writer:
             except OSError:
                 continue
             try:
-                os.utime(fd, ns=(self._times[path], self._times[path]))
+                if os.fstat(fd).st_mtime_ns != self._times[path]:  # else it would be copied up for nothing
+                    os.utime(fd, ns=(self._times[path], self._times[path]))
             finally:
                 os.close(fd)
         self._times.clear()
@@ -209,11 +210,11 @@ class Writer:
         self._open.clear()
 
 
-def destination(writer: Writer, sources: Sequence[Source], dest: str, instruction: str) -> bool:
+def goes_into(writer: Writer, count: int, dest: str, instruction: str) -> bool:
     """Say whether files go into `dest` under their own names; InvalidArgument where several would be one file."""
     if dest.endswith("/"):
         return True
-    if len(sources) > 1:
+    if count > 1:
         raise InvalidArgument(
             f"When using {instruction} with more than one source file, the destination must be a directory "
             "and end with a /"

@@ -112,7 +112,7 @@ class BuildStore:
     def delete(self, transaction: Transaction, build: BuildRecord) -> None:
         """Drop a record."""
         transaction.execute(BUILDS.delete().where(BUILDS.c.id == build.id))
-        transaction.after_commit(lambda: self._builds.pop(build.id, None))
+        transaction.after_commit(lambda: self._forget(build))
 
     def lose_running(self, transaction: Transaction, now_ns: int) -> None:
         """Mark the builds that a dead engine left running."""
@@ -123,3 +123,6 @@ class BuildStore:
 
     def _remember(self, build: BuildRecord) -> None:
         self._builds[build.id] = build
+
+    def _forget(self, build: BuildRecord) -> None:
+        self._builds.pop(build.id, None)

@@ -88,6 +88,17 @@ class Tree:
             raise InvalidArgument(f"{path}: larger than {limit} bytes")
         return data
 
+    def locate(self, path: str) -> str | None:
+        """Return where a path of the tree leads, links followed, relative to the root; None where nothing is."""
+        try:
+            fd = syscalls.openat2(self.root_fd, clean_path(path) or ".", os.O_PATH, resolve=_IN_ROOT)
+        except OSError:
+            return None
+        try:
+            return self._real_path(fd)
+        finally:
+            os.close(fd)
+
     def digest(self, item: Item) -> str:
         """Return the digest of what a copy of the item depends on: kind, mode, content, but no time."""
         known = self._digests.get(item.path)

@@ -150,8 +150,13 @@ class ExitWatcher(Protocol):
     def start(self, on_exit: Callable[[ExitNotice], None]) -> None:
         """Begin to tell."""
 
-    def watch(self, container_id: str, conmon_pid: int) -> None:
-        """Expect the end of a container: before `start`, or for a running one after the engine's own start."""
+    def watch(
+        self, container_id: str, conmon_pid: int, on_exit: Callable[[ExitNotice], None] | None = None
+    ) -> None:
+        """Expect the end of a container: before `start`, or for a running one after the engine's own start.
+
+        `on_exit` is told in `start`'s stead.
+        """
 
     def watch_exec(
         self, container_id: str, exec_id: str, conmon_pid: int, on_exit: Callable[[ExitNotice], None] | None = None

@@ -72,9 +72,15 @@ class ConmonWatcher:
         self._on_exit = on_exit
         self._thread.start()
 
-    def watch(self, container_id: str, conmon_pid: int) -> None:
-        """Expect the end of a container; one that has ended already is told at once (on the watcher's thread)."""
-        self._expect(_Entry(container_id, None, conmon_pid, proc.open_pidfd(conmon_pid) if conmon_pid > 0 else None))
+    def watch(
+        self, container_id: str, conmon_pid: int, on_exit: Callable[[ExitNotice], None] | None = None
+    ) -> None:
+        """Expect the end of a container; one that has ended already is told at once (on the watcher's thread).
+
+        `on_exit` is told in `start`'s stead.
+        """
+        pidfd = proc.open_pidfd(conmon_pid) if conmon_pid > 0 else None
+        self._expect(_Entry(container_id, None, conmon_pid, pidfd, on_exit=on_exit))
 
     def watch_exec(
         self, container_id: str, exec_id: str, conmon_pid: int, on_exit: Callable[[ExitNotice], None] | None = None

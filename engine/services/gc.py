@@ -65,10 +65,15 @@ class Garbage:
         self._lock = threading.Lock()
         self._kept: Counter[str] = Counter()
         self._containers: ContainerLookup = lambda: ()
+        self._keepers: list[Callable[[], Iterable[str]]] = []
 
     def set_container_lookup(self, lookup: ContainerLookup) -> None:
         """Say how all containers are found: their layers stay, whatever becomes of their image."""
         self._containers = lookup
+
+    def add_keeper(self, keeper: Callable[[], Iterable[str]]) -> None:
+        """Have what `keeper` names (chain ids, digests) stay: the build cache."""
+        self._keepers.append(keeper)
 
     @contextmanager
     def lease(self) -> Iterator[Lease]:
@@ -110,6 +115,8 @@ class Garbage:
         used = {name for name, holders in self._kept.items() if holders > 0}
         for image in self._store.all():
             used.update(image.blobs, image.chain)
+        for keeper in self._keepers:
+            used.update(keeper())
         known = set()
         for container in self._containers():
             known.add(container.id)

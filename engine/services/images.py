@@ -152,6 +152,10 @@ class Images:
         layers = {la.chain_id: la.size for im in self._store.all() if scope.sees(im.namespace) for la in im.layers}
         return sum(layers.values())
 
+    def chains(self) -> list[tuple[str, ...]]:
+        """Return the layers of every image of every namespace."""
+        return [image.chain for image in self._store.all()]
+
     def is_empty(self) -> bool:
         """Say whether no namespace has any image."""
         return not self._store.all()

@@ -9,11 +9,14 @@
         snapshots/<container id>/           upper/ work/ of a container's root
         containers/<container id>/          hostname hosts resolv.conf, log (conmon's k8s-file), log.N rotated
         volumes/<namespace>/<name>/_data
+        builds/<build id>/                  log; while it runs context/ and more
+        build-mounts/<namespace>/<name>/    cache mounts of builds
         log-archive/<namespace>/<id>/       a removed container's log.zst (until it is built: log, log.N)
     RUN_ROOT/                               0755; may be a tmpfs
         engine.sock web.sock engine.pid
         ns/mnt                              the engine's mount namespace, pinned
         netns/<name>                        network sandboxes, pinned
+        names.sock                          to the resolver of containers' names, a process that outlives the engine
         forwarding                          whether the kernel's forwarding is on for our sake only
         exits/<container id>                conmon's exit files
         rootfs/<container id>/              mount point of a container's overlay root
@@ -80,6 +83,16 @@ class Paths:
         return self.engine / "log-archive"
 
     @property
+    def builds(self) -> Path:
+        """Builds: what one needs while it runs, and its log."""
+        return self.engine / "builds"
+
+    @property
+    def build_mounts(self) -> Path:
+        """What `RUN --mount=type=cache` keeps, by namespace."""
+        return self.engine / "build-mounts"
+
+    @property
     def exits(self) -> Path:
         """Exit files that conmon writes."""
         return self.run_root / "exits"
@@ -98,6 +111,11 @@ class Paths:
     def crun(self) -> Path:
         """The OCI runtime's state."""
         return self.run_root / "crun"
+
+    @property
+    def names_socket(self) -> Path:
+        """Where the resolver of containers' names listens."""
+        return self.run_root / "names.sock"
 
     @property
     def forwarding(self) -> Path:
@@ -134,5 +152,7 @@ class Paths:
         self.engine.chmod(0o700)
         for folder in (self.blobs / "sha256", self.ingest, self.layers, self.snapshots, self.containers, self.volumes):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self.builds, self.build_mounts):
+            folder.mkdir(exist_ok=True, mode=0o700)
         for folder in (self.exits, self.rootfs, self.bundles, self.crun, self.netns):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -26,6 +26,7 @@ _OPEN_FOLDERS = 64
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_PATH | os.O_DIRECTORY
 _BENEATH = syscalls.Resolve.BENEATH | syscalls.Resolve.NO_SYMLINKS | syscalls.Resolve.NO_XDEV
+_IN_ROOT = syscalls.Resolve.IN_ROOT | syscalls.Resolve.NO_MAGICLINKS | syscalls.Resolve.NO_XDEV
 _XATTRS_TAKEN = ("user.", "security.capability", "system.posix_acl_")
 
 
@@ -39,12 +40,15 @@ class Unpacker:
         whiteouts: bool = True,
         keep_kinds: bool = False,
         owner: tuple[int, int] | None = None,
+        follow: bool = False,
     ) -> None:
         """Unpack into `root_fd`. Not `whiteouts`: their names are ordinary ones (a copy into a container).
 
         `keep_kinds`: refuse to put a file in a folder's place and the reverse, as `noOverwriteDirNonDir` asks.
-        `owner`: uid and gid of all that is unpacked; None: the tar's.
+        `owner`: uid and gid of all that is unpacked; None: the tar's. `follow`: parent folders may be symbolic links,
+        resolved within the root (an archive for a root that has some).
         """
+        self._resolve = _IN_ROOT if follow else _BENEATH
         self._owner = owner
         self._root = root_fd
         self._whiteouts = whiteouts
@@ -76,7 +80,7 @@ class Unpacker:
         for name in sorted(self._folders, key=lambda n: n.count("/"), reverse=True):
             entry = self._folders[name]
             try:
-                fd = syscalls.openat2(self._root, name or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_BENEATH)
+                fd = syscalls.openat2(self._root, name or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=self._resolve)
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                     continue  # a later entry took its place
@@ -214,7 +218,7 @@ class Unpacker:
             return self._root
         fd = self._open.get(name)
         if fd is None:
-            fd = syscalls.openat2(self._root, name, _FOLDER, resolve=_BENEATH)
+            fd = syscalls.openat2(self._root, name, _FOLDER, resolve=self._resolve)
             if len(self._open) >= _OPEN_FOLDERS:
                 self.close()
             self._open[name] = fd

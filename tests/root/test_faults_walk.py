@@ -1,4 +1,4 @@
-"""kill -9 at every named step of pull, create, start, exec, end, remove: the next start finds order, nothing is left.
+"""kill -9 at every named step of pull, build, create, start, exec, end, remove: the next start is in order, all clean.
 
 The points are found in the source (`engine.faults`), so a new one is tested by being there; one that no scenario
 reaches fails. What the engine had acknowledged before its death must hold after it.
@@ -7,7 +7,9 @@ reaches fails. What the engine had acknowledged before its death must hold after
 from __future__ import annotations
 
 import http.client
+import io
 import signal
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -85,6 +87,7 @@ class Story:
         assert "error" not in str(answer), answer
         self.api.ok("POST", "/volumes/create", {"Name": "walk"})
         self.api.ok("POST", "/networks/create", {"Name": "walk"})
+        self._build()
         self._long_life()
         self._short_life()
         for identifier in self.kept:
@@ -101,6 +104,13 @@ class Story:
         except (OSError, http.client.HTTPException):
             return True
         return False
+
+    def _build(self) -> None:
+        """An image built from what was pulled, and forgotten again."""
+        answer = self.api.ok("POST", "/build?t=walk:built", a_context(f"FROM {self.image}\nRUN echo built > /built\n"))
+        assert "Successfully tagged walk:built" in answer, answer
+        self.api.ok("DELETE", "/images/walk:built")
+        self.api.ok("POST", "/build/prune?all=1")
 
     def _long_life(self) -> None:
         """A container with everything: two networks' worth of wiring, a port, volumes; stopped, started, removed."""
@@ -172,6 +182,17 @@ class Story:
             self.api.ok("DELETE", f"/berth/logs/{source['id']}")
         for image in self.api.ok("GET", "/images/json?all=1"):
             self.api.ok("DELETE", f"/images/{image['Id']}?force=1")
+        self.api.ok("POST", "/build/prune?all=1")
+
+
+def a_context(dockerfile: str) -> bytes:
+    """Return a build context that is a Dockerfile and nothing else."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("Dockerfile")
+        member.size = len(dockerfile)
+        archive.addfile(member, io.BytesIO(dockerfile.encode()))
+    return packed.getvalue()
 
 
 def _dies_at_start(instance: Instance) -> bool:

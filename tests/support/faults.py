@@ -39,19 +39,21 @@ class Api:
         self._path = str(instance.admin_socket)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Return status and decoded body (JSON, else text)."""
+        """Send JSON, or bytes as a tar; return status and decoded body (JSON, else text)."""
         connection = UnixConnection(self._path, 60)
         try:
-            headers = {"Content-Type": "application/json", "Berth-Namespace": "*" if method == "GET" else "default"}
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            kind = "application/x-tar" if isinstance(body, bytes) else "application/json"
+            headers = {"Content-Type": kind, "Berth-Namespace": "*" if method == "GET" else "default"}
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body)
+            connection.request(method, path, data, headers)
             response = connection.getresponse()
-            data = response.read()
+            answer = response.read()
         finally:
             connection.close()
         try:
-            return response.status, json.loads(data) if data else None
+            return response.status, json.loads(answer) if answer else None
         except ValueError:
-            return response.status, data.decode(errors="replace")
+            return response.status, answer.decode(errors="replace")
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:
         """Return the body of an answer that is no error."""

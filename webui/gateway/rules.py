@@ -46,6 +46,9 @@ _VIEW = """
     GET /events
     GET /system/df
     GET /berth/usage
+    GET /berth/builds
+    GET /berth/builds/{id}
+    GET /berth/builds/{id}/log
     GET /berth/logs
     GET /berth/logs/search
     GET /berth/logs/lines
@@ -102,7 +105,10 @@ _DEPLOY = """
     POST /commit
     POST /auth
     POST /build
+    POST /build/cancel
     POST /build/prune
+    POST /berth/builds/{id}/cancel
+    DELETE /berth/builds/{id}
     POST /images/create
     POST /images/load
     POST /images/prune
