@@ -105,6 +105,25 @@ class HealthConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """An image's configuration: what a container takes over, and what a build lets grow."""
+
+    user: str = ""
+    env: tuple[str, ...] = ()
+    cmd: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    working_dir: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    exposed_ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    stop_signal: str = ""
+    healthcheck: HealthConfig | None = None
+    shell: tuple[str, ...] | None = None
+    on_build: tuple[str, ...] | None = None
+    args_escaped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """One step of a long job, in the shape that Docker's JSON progress stream has."""
 

@@ -15,10 +15,10 @@ from engine.errors import BerthError, InvalidArgument, NotFound, Unauthorized, U
 from engine.images.changes import apply_changes
 from engine.images.history import Step
 from engine.images.manifest import Descriptor
-from engine.images.model import Image, ImageConfig
+from engine.images.model import Image
 from engine.refs import Platform, Reference
 from engine.services.image_archives import Imported
-from engine.values import Progress, Scope
+from engine.values import ImageConfig, Progress, Scope
 
 _JSON = "application/json"
 _TAR = "application/x-tar"

@@ -6,39 +6,15 @@ Source: moby's classic builder (builder/dockerfile/dispatchers.go), whose words 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from engine.build import model
 from engine.errors import InvalidArgument
-from engine.values import HealthConfig
+from engine.values import HealthConfig, ImageConfig
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """The configuration of an image as it grows (the same fields as `engine.images.model.ImageConfig`)."""
-
-    user: str = ""
-    env: tuple[str, ...] = ()
-    cmd: tuple[str, ...] | None = None
-    entrypoint: tuple[str, ...] | None = None
-    working_dir: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    exposed_ports: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-    stop_signal: str = ""
-    healthcheck: HealthConfig | None = None
-    shell: tuple[str, ...] | None = None
-    on_build: tuple[str, ...] | None = None
-    args_escaped: bool = False
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variables by name."""
-        return dict(entry.partition("=")[::2] for entry in self.env)
 
 
 Plain = (
@@ -58,7 +34,12 @@ Plain = (
 """The instructions that change the configuration and nothing else (WORKDIR makes a folder, too)."""
 
 
-def apply(config: Config, instruction: Plain, *, cmd_is_own: bool) -> Config:
+def variables(config: ImageConfig) -> dict[str, str]:
+    """Return the environment by name."""
+    return dict(entry.partition("=")[::2] for entry in config.env)
+
+
+def apply(config: ImageConfig, instruction: Plain, *, cmd_is_own: bool) -> ImageConfig:
     """Return `config` after an instruction whose words are plain.
 
     `cmd_is_own`: this file has set CMD; else ENTRYPOINT takes the base image's away.
@@ -91,7 +72,7 @@ def apply(config: Config, instruction: Plain, *, cmd_is_own: bool) -> Config:
             return config
 
 
-def words_of(config: Config, instruction: Plain) -> str:
+def words_of(config: ImageConfig, instruction: Plain) -> str:
     """Return what Docker's history tells of an instruction that has just made `config` (without its prefix)."""
     match instruction:
         case model.Env():
@@ -120,12 +101,12 @@ def words_of(config: Config, instruction: Plain) -> str:
             return f"MAINTAINER {instruction.name}"
 
 
-def nop(config: Config, words: str) -> str:
+def nop(config: ImageConfig, words: str) -> str:
     """Return a history entry's `created_by` for a step that ran nothing."""
     return " ".join((*(config.shell or DEFAULT_SHELL), "#(nop) ", words))
 
 
-def command(config: Config, line: model.CommandLine) -> tuple[str, ...]:
+def command(config: ImageConfig, line: model.CommandLine) -> tuple[str, ...]:
     """Return the argument vector of a command: as given, or a line for the shell in force."""
     return (*(config.shell or DEFAULT_SHELL), *line.args) if line.is_shell and line.args else line.args
 
@@ -137,12 +118,12 @@ def with_env(env: Sequence[str], variables: Iterable[model.KeyValue]) -> tuple[s
     return tuple(f"{name}={value}" for name, value in found.items())
 
 
-def with_workdir(config: Config, path: str) -> Config:
+def with_workdir(config: ImageConfig, path: str) -> ImageConfig:
     """Return the configuration with a working folder, relative to the one before."""
     return replace(config, working_dir=resolve(config, path))
 
 
-def resolve(config: Config, path: str) -> str:
+def resolve(config: ImageConfig, path: str) -> str:
     """Return a path of the image as an absolute, clean one."""
     joined = posixpath.normpath(posixpath.join("/", config.working_dir or "/", path))
     return "/" + joined.lstrip("/")

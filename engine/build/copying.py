@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from engine.build.tree import Item, Source, Tree
+from engine.build.tree import Item, Source, Tree, open_inside
 from engine.errors import InvalidArgument
 from engine.kernel import syscalls
 
@@ -70,11 +70,10 @@ class Writer:
 
     def is_folder(self, path: str) -> bool:
         """Say whether `path` of the root is a folder, links followed."""
-        try:
-            os.close(syscalls.openat2(self.root_fd, path or "/", _FOLDER, resolve=_IN_ROOT))
-        except OSError:
-            return False
-        return True
+        fd = open_inside(self.root_fd, path or "/", _FOLDER)
+        if fd is not None:
+            os.close(fd)
+        return fd is not None
 
     def make_folder(self, path: str, mtime_ns: int) -> int:
         """Make a folder where it is missing; return its O_PATH descriptor, which stays the writer's."""
@@ -84,9 +83,8 @@ class Writer:
         """Give folders their times, the innermost first."""
         self._close_all()
         for path in sorted(self._times, key=lambda p: p.count("/"), reverse=True):
-            try:
-                fd = syscalls.openat2(self.root_fd, path or "/", os.O_RDONLY | os.O_DIRECTORY, resolve=_IN_ROOT)
-            except OSError:
+            fd = open_inside(self.root_fd, path or "/", _FOLDER)
+            if fd is None:
                 continue
             try:
                 if os.fstat(fd).st_mtime_ns != self._times[path]:  # else it would be copied up for nothing
@@ -296,7 +294,9 @@ def _copy_bytes(source: int, target: int, size: int) -> None:
 def _copy_xattrs(source: int, target: int) -> None:
     try:
         names = os.listxattr(source)
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
         return
     for name in names:
         if name == "security.capability" or name.startswith("user."):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from engine.build import glob
 from engine.errors import InvalidArgument
 
 
@@ -64,40 +65,5 @@ def parse_patterns(lines: Iterable[str]) -> Rules:
                 raise InvalidArgument('illegal exclusion pattern: "!"')
             continue
         clean = posixpath.normpath(text).lstrip("/") or "."
-        found.append(Rule(_expression(clean), brings_back))
+        found.append(Rule(glob.compile_pattern(clean, any_depth=True), brings_back))
     return Rules(tuple(found))
-
-
-def _expression(pattern: str) -> re.Pattern[str]:
-    out, at = "", 0
-    while at < len(pattern):
-        char = pattern[at]
-        at += 1
-        if char == "*":
-            if pattern[at : at + 1] == "*":
-                at += 1
-                if pattern[at : at + 1] == "/":
-                    at += 1
-                    out += "(?:.*/)?"
-                else:
-                    out += ".*"
-            else:
-                out += "[^/]*"
-        elif char == "?":
-            out += "[^/]"
-        elif char == "[":
-            end = pattern.find("]", at + 1)
-            if end < 0:
-                raise InvalidArgument(f"syntax error in pattern: {pattern}")
-            inside = pattern[at:end]
-            out += "[^" + inside[1:] + "]" if inside[:1] in ("^",) else f"[{inside}]"
-            at = end + 1
-        elif char == "\\" and at < len(pattern):
-            out += re.escape(pattern[at])
-            at += 1
-        else:
-            out += re.escape(char)
-    try:
-        return re.compile(out, re.DOTALL)
-    except re.error:
-        raise InvalidArgument(f"syntax error in pattern: {pattern}") from None

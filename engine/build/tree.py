@@ -6,21 +6,24 @@ strangers stay inside; what is walked from there on is never followed. Only what
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import posixpath
-import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.build import glob
 from engine.errors import InvalidArgument
 from engine.kernel import syscalls
 
 _IN_ROOT = syscalls.Resolve.IN_ROOT | syscalls.Resolve.NO_MAGICLINKS
 _BENEATH = syscalls.Resolve.BENEATH | syscalls.Resolve.NO_SYMLINKS
 _CHUNK = 1 << 20
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV, errno.ENAMETOOLONG, errno.ENXIO)
+"""What openat2 says where a path leads to nothing that may be read; ENXIO: a socket."""
 Hides = Callable[[str], bool]
 """Says whether a path (relative to the tree's root) is left out."""
 
@@ -70,15 +73,14 @@ class Tree:
         the tree's root.
         """
         clean = clean_path(pattern)
-        if not has_wildcard(clean):
+        if not glob.has_wildcard(clean):
             return self._found([clean], exclude)
         return self._found(self._matching(clean), exclude)
 
     def read(self, path: str, limit: int) -> bytes | None:
         """Return a regular file's bytes (at most `limit`, InvalidArgument above), None where there is none."""
-        try:
-            fd = syscalls.openat2(self.root_fd, path, os.O_RDONLY | os.O_NONBLOCK, resolve=_IN_ROOT)
-        except OSError:
+        fd = open_inside(self.root_fd, path, os.O_RDONLY | os.O_NONBLOCK)
+        if fd is None:
             return None
         with os.fdopen(fd, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -90,9 +92,8 @@ class Tree:
 
     def locate(self, path: str) -> str | None:
         """Return where a path of the tree leads, links followed, relative to the root; None where nothing is."""
-        try:
-            fd = syscalls.openat2(self.root_fd, clean_path(path) or ".", os.O_PATH, resolve=_IN_ROOT)
-        except OSError:
+        fd = open_inside(self.root_fd, clean_path(path) or ".", os.O_PATH)
+        if fd is None:
             return None
         try:
             return self._real_path(fd)
@@ -139,9 +140,8 @@ class Tree:
     def _found(self, paths: Sequence[str], exclude: Hides | None) -> list[Source]:
         found = []
         for path in paths:
-            try:
-                fd = syscalls.openat2(self.root_fd, path or ".", os.O_PATH, resolve=_IN_ROOT)
-            except OSError:
+            fd = open_inside(self.root_fd, path or ".", os.O_PATH)
+            if fd is None:
                 continue
             try:
                 real, info = self._real_path(fd), os.fstat(fd)
@@ -204,17 +204,16 @@ class Tree:
         for part in pattern.split("/"):
             if part == "**":
                 found = [inner for path in found for inner in (path, *self._folders_below(path))]
-            elif has_wildcard(part):
-                matches = wildcard(part).fullmatch
+            elif glob.has_wildcard(part):
+                matches = glob.compile_pattern(part).fullmatch
                 found = [_join(path, name) for path in found for name in self._names(path) if matches(name)]
             else:
                 found = [_join(path, part.replace("\\", "")) for path in found]
         return sorted(set(found))
 
     def _names(self, path: str) -> list[str]:
-        try:
-            fd = syscalls.openat2(self.root_fd, path or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=_IN_ROOT)
-        except OSError:
+        fd = open_inside(self.root_fd, path or ".", os.O_RDONLY | os.O_DIRECTORY)
+        if fd is None:
             return []
         try:
             return sorted(os.listdir(fd))
@@ -224,11 +223,8 @@ class Tree:
     def _folders_below(self, path: str) -> Iterator[str]:
         for name in self._names(path):
             inner = _join(path, name)
-            try:
-                fd = syscalls.openat2(
-                    self.root_fd, inner, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, resolve=_BENEATH
-                )
-            except OSError:
+            fd = open_inside(self.root_fd, inner, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, _BENEATH)
+            if fd is None:
                 continue
             os.close(fd)
             yield inner
@@ -240,35 +236,14 @@ def clean_path(path: str) -> str:
     return posixpath.normpath("/" + path).lstrip("/")
 
 
-def has_wildcard(pattern: str) -> bool:
-    """Say whether a source argument is a pattern (Go's filepath.Match)."""
-    return any(char in pattern for char in "*?[")
-
-
-def wildcard(part: str) -> re.Pattern[str]:
-    """Return one part of a pattern as a regular expression; InvalidArgument where it is malformed."""
-    out, at = "", 0
-    while at < len(part):
-        char = part[at]
-        at += 1
-        if char in "*?":
-            out += "[^/]*" if char == "*" else "[^/]"
-        elif char == "[":
-            end = part.find("]", at + 1)
-            if end < 0:
-                raise InvalidArgument(f"syntax error in pattern: {part}")
-            inside = part[at:end].replace("\\", "\\\\")
-            out += "[^" + inside[1:] + "]" if inside[:1] == "^" else f"[{inside}]"
-            at = end + 1
-        elif char == "\\" and at < len(part):
-            out += re.escape(part[at])
-            at += 1
-        else:
-            out += re.escape(char)
+def open_inside(root_fd: int, path: str, flags: int, resolve: int = _IN_ROOT) -> int | None:
+    """Open a path within a root; None where nothing of the kind is there. What else fails is an OSError."""
     try:
-        return re.compile(out, re.DOTALL)
-    except re.error:
-        raise InvalidArgument(f"syntax error in pattern: {part}") from None
+        return syscalls.openat2(root_fd, path, flags, resolve=resolve)
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise
+        return None
 
 
 def _join(path: str, name: str) -> str:

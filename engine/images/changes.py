@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.errors import InvalidArgument
-from engine.images.model import ImageConfig
+from engine.values import ImageConfig
 
 _SHELL = ("/bin/sh", "-c")
 

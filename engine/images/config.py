@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import InvalidArgument
-from engine.images.model import HistoryEntry, ImageConfig
+from engine.images.model import HistoryEntry
 from engine.refs import check_digest
-from engine.values import HealthConfig
+from engine.values import HealthConfig, ImageConfig
 
 LIMIT = 4 << 20
 """Bytes: a larger configuration is refused."""

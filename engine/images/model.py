@@ -5,30 +5,10 @@ Frozen. Names are Docker's in snake case; times nanoseconds since the epoch, siz
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engine.refs import Platform
-from engine.values import HealthConfig
-
-
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
-    """What a container takes over from its image."""
-
-    user: str = ""
-    env: tuple[str, ...] = ()
-    cmd: tuple[str, ...] | None = None
-    entrypoint: tuple[str, ...] | None = None
-    working_dir: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    exposed_ports: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-    stop_signal: str = ""
-    healthcheck: HealthConfig | None = None
-    shell: tuple[str, ...] | None = None
-    on_build: tuple[str, ...] | None = None
-    args_escaped: bool = False
+from engine.values import ImageConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from engine.errors import Conflict, InvalidArgument, NotFound
 from engine.images.config import parse_document
 from engine.images.model import Image
 from engine.refs import Platform, Reference
-from engine.services.build_state import BuildWish, State, build_config
+from engine.services.build_state import BuildWish, State
 from engine.services.creation import check_platform
 from engine.services.gc import Lease
 from engine.services.images import Images
@@ -51,7 +51,7 @@ class Bases:
         """Return a stage that begins with an image."""
         document = parse_document(self._images.document(image))
         return State(
-            config=build_config(image.config),
+            config=image.config,
             layers=image.layers,
             history=document.history,
             created=document.created,

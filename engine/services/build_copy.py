@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.build import config as configs
-from engine.build import copying, ignore, model, tree
+from engine.build import copying, glob, ignore, model, tree
 from engine.build.copying import Owner, Writer
 from engine.build.keys import Inputs
 from engine.build.tree import Source, Tree
@@ -151,7 +151,7 @@ class CopyStep:
         if not self.instruction.exclude:
             return None
         rules = ignore.parse_patterns(self.instruction.exclude)
-        base = "" if tree.has_wildcard(path) else tree.clean_path(path)
+        base = "" if glob.has_wildcard(path) else tree.clean_path(path)
 
         def hides(full: str) -> bool:
             inside = full.removeprefix(f"{base}/") if base and full != base else full
@@ -160,7 +160,7 @@ class CopyStep:
         return hides
 
     def _missing(self, text: str) -> str:
-        if tree.has_wildcard(text):
+        if glob.has_wildcard(text):
             return f"{self._name} failed: no source files were specified"
         where = "file not found in build context or excluded by .dockerignore: "
         if isinstance(self.instruction, model.Copy) and self.instruction.from_:

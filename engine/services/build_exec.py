@@ -24,6 +24,7 @@ from engine.services.build_mounts import StepMounts
 from engine.services.build_run import Process
 from engine.services.build_state import State
 from engine.services.build_steps import Outcome, Wanted, label_of, settle
+from engine.values import ImageConfig
 
 PROXIES = frozenset(
     name for word in ("http", "https", "ftp", "no", "all") for name in (f"{word}_proxy", f"{word.upper()}_PROXY")
@@ -65,11 +66,11 @@ class RunStep:
                 "epoch": str(self.job.epoch or ""),
             },
             files=files,
-            env=state.config.environment,
+            env=configs.variables(state.config),
             args=args,
         )
         words = " ".join(argv)
-        shown = {k: v for k, v in args.items() if k not in state.config.environment}
+        shown = {k: v for k, v in args.items() if k not in configs.variables(state.config)}
         if shown:
             words = " ".join([f"|{len(shown)}", *(f"{k}={v}" for k, v in sorted(shown.items())), words])
         label = label_of("RUN", instruction.origin.text.partition(" ")[2] or argv[-1])
@@ -128,7 +129,7 @@ class RunStep:
         self.job.log.add("output", self.step.number, stream=stream, text=text)
 
 
-def command_line(config: configs.Config, command: model.CommandLine) -> tuple[tuple[str, ...], str]:
+def command_line(config: ImageConfig, command: model.CommandLine) -> tuple[tuple[str, ...], str]:
     """Return the argument vector of RUN, and a script that is to be mounted for it ("" for none)."""
     if not command.heredocs:
         return configs.command(config, command), ""

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from engine.build.config import Config
+from engine.build import config as configs
 from engine.clock import now_ns
 from engine.containers.model import Config as ContainerConfig
 from engine.containers.model import Container, HostConfig, LogConfig, MountPoint
@@ -30,7 +30,7 @@ from engine.services.networks import Joined, Networks
 from engine.storage.changes import MOUNT_POINTS
 from engine.storage.paths import Paths
 from engine.storage.snapshots.base import Snapshotter
-from engine.values import Scope
+from engine.values import ImageConfig, Scope
 
 Output = Callable[[int, str], None]
 """Takes (1 stdout or 2 stderr, text)."""
@@ -55,7 +55,7 @@ class Process:
 
     argv: tuple[str, ...]
     env: tuple[str, ...]
-    config: Config
+    config: ImageConfig
     host: HostConfig
     mounts: tuple[MountPoint, ...] = ()
 
@@ -290,14 +290,14 @@ def _remove_files(folder: Path) -> None:
         return
 
 
-def working_dir_of(config: Config, path: str) -> str:
+def working_dir_of(config: ImageConfig, path: str) -> str:
     """Return a path relative to a stage's working folder as an absolute one."""
     if not path:
         raise InvalidArgument("a path is required")
     return posixpath.normpath(posixpath.join("/", config.working_dir or "/", path))
 
 
-def environment(config: Config, args: Mapping[str, str]) -> tuple[str, ...]:
+def environment(config: ImageConfig, args: Mapping[str, str]) -> tuple[str, ...]:
     """Return what a step's process sees: the image's environment, and arguments that it does not set."""
-    own = config.environment
+    own = configs.variables(config)
     return (*config.env, *(f"{name}={value}" for name, value in sorted(args.items()) if name not in own))

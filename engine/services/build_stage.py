@@ -23,6 +23,7 @@ from engine.services.build_job import Job, Step
 from engine.services.build_run import Canceled, StepFailed
 from engine.services.build_state import State
 from engine.services.build_steps import Outcome, Wanted, label_of, settle
+from engine.values import ImageConfig
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ class StageBuild:
             state = State(platform=platform, created=job.started)
         else:
             state = job.bases.state(job.image(node.stage.base, node.stage.platform, step))
-        if "PATH" not in state.config.environment:
+        if "PATH" not in configs.variables(state.config):
             state = replace(state, config=replace(state.config, env=(*state.config.env, configs.DEFAULT_PATH)))
         return Outcome(self._triggered(step, state), cached=False)
 
@@ -155,7 +156,7 @@ class StageBuild:
         return replace(after, state=replace(after.state, args=args))
 
     def _told(
-        self, step: Step, state: State, instruction: model.Instruction, config: configs.Config, words: str
+        self, step: Step, state: State, instruction: model.Instruction, config: ImageConfig, words: str
     ) -> Outcome:
         """Settle a step that runs nothing: its cache record keeps its time."""
         text = instruction.origin.text

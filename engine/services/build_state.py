@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
-from engine.build.config import Config
+from engine.build import config as configs
 from engine.containers.model import HostConfig
 from engine.images.config import ImageDocument, render_config, render_document
-from engine.images.model import HistoryEntry, ImageConfig, ImageLayer
+from engine.images.model import HistoryEntry, ImageLayer
 from engine.refs import Platform, Reference, digest_of
+from engine.values import ImageConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class BuildWish:
 class State:
     """A stage after one of its steps. `created` is the last step's time (RFC 3339)."""
 
-    config: Config = field(default_factory=Config)
+    config: ImageConfig = field(default_factory=ImageConfig)
     layers: tuple[ImageLayer, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
     created: str = ""
@@ -64,11 +65,11 @@ class State:
     @property
     def variables(self) -> dict[str, str]:
         """What `$NAME` means now: the environment wins over arguments."""
-        return {**self.args, **self.config.environment}
+        return {**self.args, **configs.variables(self.config)}
 
     def identity(self) -> str:
         """Return a digest of all that a step which runs nothing builds on."""
-        config = render_config(image_config(self.config))
+        config = render_config(self.config)
         text = json.dumps([self.top, config, self.created, self.author], sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -76,7 +77,7 @@ class State:
         """Return the configuration document of the image that the stage is now."""
         return render_document(
             ImageDocument(
-                config=image_config(self.config),
+                config=self.config,
                 diff_ids=tuple(layer.diff_id for layer in self.layers),
                 architecture=self.platform.architecture,
                 os=self.platform.os,
@@ -91,7 +92,7 @@ class State:
         """Return the id of the image that the stage is now."""
         return digest_of(self.document())
 
-    def after(self, config: Config, words: str, created: str, layer: ImageLayer | None = None) -> State:
+    def after(self, config: ImageConfig, words: str, created: str, layer: ImageLayer | None = None) -> State:
         """Return the state with one more step in its history, and the layer it made, if any."""
         entry = HistoryEntry(created=created, created_by=words, author=self.author, empty_layer=layer is None)
         return replace(
@@ -101,13 +102,3 @@ class State:
             history=(*self.history, entry),
             created=created,
         )
-
-
-def image_config(config: Config) -> ImageConfig:
-    """Return a build's configuration as an image's."""
-    return ImageConfig(**{f.name: getattr(config, f.name) for f in fields(Config)})
-
-
-def build_config(config: ImageConfig) -> Config:
-    """Return an image's configuration as a build's."""
-    return Config(**{f.name: getattr(config, f.name) for f in fields(Config)})

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.build.config import Config
 from engine.build.keys import Inputs
 from engine.build.records import CacheKind, CacheRecord
 from engine.clock import now_ns, render_ns
 from engine.images.model import ImageLayer
 from engine.services.build_job import Job, Step
 from engine.services.build_state import State
+from engine.values import ImageConfig
 
 _SECOND = 1_000_000_000
 
@@ -36,7 +36,7 @@ class Wanted:
     label: str
     text: str
     words: str
-    config: Config
+    config: ImageConfig
     kind: CacheKind = CacheKind.LAYER
     movable: bool = False
     """Its layer is the same over any other (COPY --link)."""

@@ -13,7 +13,7 @@ from engine.containers.store import ContainerStore
 from engine.errors import NotFound
 from engine.images.changes import apply_changes
 from engine.images.config import ImageDocument, parse_document, render_document
-from engine.images.model import HistoryEntry, Image, ImageConfig, ImageLayer
+from engine.images.model import HistoryEntry, Image, ImageLayer
 from engine.locks import NamedLocks
 from engine.refs import Reference, digest_of
 from engine.runtime.base import Runtime
@@ -25,7 +25,7 @@ from engine.storage.content import Content
 from engine.storage.db import Database
 from engine.storage.layers import Layers, chain_ids
 from engine.storage.snapshots.base import Snapshotter
-from engine.values import Scope
+from engine.values import ImageConfig, Scope
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from engine.containers.store import ContainerStore, name_conflict
 from engine.containers.validate import check_config
 from engine.errors import Conflict, InvalidArgument
 from engine.ids import new_id
-from engine.images.model import Image, ImageConfig
+from engine.images.model import Image
 from engine.services.container_events import container_event
 from engine.services.gc import Garbage
 from engine.services.images import Images
@@ -27,7 +27,7 @@ from engine.services.networks import Networks
 from engine.services.volumes import Volumes
 from engine.storage.db import Database
 from engine.storage.snapshots.base import Snapshotter
-from engine.values import EndpointConfig, Scope
+from engine.values import EndpointConfig, ImageConfig, Scope
 
 _log = logging.getLogger(__name__)
 

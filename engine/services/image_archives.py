@@ -19,7 +19,7 @@ from engine.errors import InvalidArgument
 from engine.ids import Digest
 from engine.images import archive, manifest
 from engine.images.config import ImageDocument, parse_document, render_document
-from engine.images.model import HistoryEntry, Image, ImageConfig, ImageLayer
+from engine.images.model import HistoryEntry, Image, ImageLayer
 from engine.refs import Platform, Reference, digest_of
 from engine.services.gc import Garbage, Lease
 from engine.services.images import Images, Origin
@@ -27,7 +27,7 @@ from engine.storage import compression
 from engine.storage.content import Content
 from engine.storage.layers import Layers, Staged, chain_ids
 from engine.storage.tarstream import BLOCK, Entry, TarReader, clean_name, is_tar
-from engine.values import Progress, Scope
+from engine.values import ImageConfig, Progress, Scope
 
 _DOCUMENT_LIMIT = 8 << 20
 _DOCUMENTS_LIMIT = 64 << 20

@@ -7,7 +7,7 @@ Pulling, loading and saving are in `engine.services.pull` and `engine.services.a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.clock import now_ns
@@ -286,7 +286,3 @@ def image_event(image: Image, action: str, *, by: str, name: str = "") -> Event:
     """Return the journal's entry about an image, with the attributes Docker gives it."""
     attributes = {**image.config.labels, "name": name or image.id}
     return Event("image", action, image.id, image.namespace, attributes, by=by)
-
-
-Adopt = Callable[[Scope, bytes, Sequence[ImageLayer], Iterable[Reference], Origin], Image]
-"""The signature of `Images.adopt`, for those who make images."""

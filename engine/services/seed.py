@@ -17,14 +17,14 @@ from pathlib import Path
 from engine.clock import render_ns
 from engine.errors import BerthError
 from engine.images.config import ImageDocument, render_document
-from engine.images.model import HistoryEntry, ImageConfig, ImageLayer
+from engine.images.model import HistoryEntry, ImageLayer
 from engine.kernel import command
 from engine.refs import Platform, Reference, digest_of
 from engine.services.gc import Garbage
 from engine.services.images import Images, Origin
 from engine.storage.content import Content
 from engine.storage.layers import Layers
-from engine.values import Scope
+from engine.values import ImageConfig, Scope
 
 _NAME = "busybox:latest"
 _FOLDERS = {"bin": 0o755, "dev": 0o755, "etc": 0o755, "home": 0o755, "proc": 0o755, "root": 0o700, "sys": 0o755,

@@ -15,11 +15,10 @@ import pytest
 
 from engine.containers.model import Status
 from engine.errors import BerthError, Conflict, InvalidArgument, NotFound
-from engine.images.model import ImageConfig
 from engine.refs import Reference
 from engine.services.image_archives import Imported
 from engine.services.image_removal import Removed
-from engine.values import Scope
+from engine.values import ImageConfig, Scope
 from tests.fakes import tars
 from tests.fakes.image_store import SCOPE, Parts, config_of, docker_archive, next_events, opened
 from tests.fakes.make import a_container

@@ -16,9 +16,9 @@ from engine.images import archive, filters
 from engine.images.changes import apply_changes
 from engine.images.config import parse_config, parse_document, parse_time, render_config, render_document
 from engine.images.history import steps_of
-from engine.images.model import HistoryEntry, Image, ImageConfig, ImageLayer
+from engine.images.model import HistoryEntry, Image, ImageLayer
 from engine.refs import Platform, Reference
-from engine.values import HealthConfig
+from engine.values import HealthConfig, ImageConfig
 
 DIGEST = "sha256:" + "a" * 64
 
