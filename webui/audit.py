@@ -20,7 +20,6 @@ from webui.models.database import Database
 from webui.models.tables import AUDIT, AUDIT_HEAD
 from webui.times import now_ms, rfc3339
 
-GENESIS = "0" * 64
 CHAINED = (
     "id at_ms request_id actor_id actor via token address host namespace method path verb action target outcome "
     "status ref detail"

@@ -16,6 +16,8 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from engine.kernel import nlattr
+
 _GET, _DELETE = 0x0101, 0x0102
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR, _DONE = 2, 3
@@ -93,25 +95,15 @@ def _flows(channel: socket.socket) -> Iterator[_Flow]:
 
 
 def _parse(data: bytes) -> _Flow | None:
-    attributes = dict(_attributes(data))
+    attributes = dict(nlattr.parse(data))
     original = attributes.get(_ORIG, b"")
-    proto = dict(_attributes(dict(_attributes(original)).get(_TUPLE_PROTO, b"")))
-    reply = dict(_attributes(dict(_attributes(attributes.get(_REPLY, b""))).get(_TUPLE_IP, b"")))
+    proto = dict(nlattr.parse(dict(nlattr.parse(original)).get(_TUPLE_PROTO, b"")))
+    reply = dict(nlattr.parse(dict(nlattr.parse(attributes.get(_REPLY, b""))).get(_TUPLE_IP, b"")))
     if proto.get(_PROTO_NUM) != bytes([_UDP]) or _DST_PORT not in proto:
         return None
     status = int.from_bytes(attributes.get(_STATUS, b"\0\0\0\0"), "big")
     port = int.from_bytes(proto[_DST_PORT], "big")
     return _Flow(original, port, reply.get(_V4_SRC) or reply.get(_V6_SRC, b""), bool(status & _STATUS_DST_NAT))
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + 4 <= len(data):
-        size, kind = struct.unpack_from("=HH", data, offset)
-        if size < 4:
-            return
-        yield kind & _TYPE_MASK, data[offset + 4 : offset + size]
-        offset += (size + 3) & ~3
 
 
 def _proto(more: bytes = b"") -> bytes:

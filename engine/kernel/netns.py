@@ -63,14 +63,6 @@ def unpin(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def is_pinned(path: Path) -> bool:
-    """Say whether `path` is a pinned namespace, not a plain file left by a crash or a reboot."""
-    try:
-        return path.stat().st_dev != path.parent.stat().st_dev
-    except FileNotFoundError:
-        return False
-
-
 def write_sysctl(name: str, value: str) -> None:
     """Write a `net.` sysctl (slashes for dots) of the calling thread's namespace."""
     fd = os.open(f"/proc/sys/{name}", os.O_WRONLY | os.O_CLOEXEC)

@@ -17,9 +17,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 _AT_FDCWD = -100
 _SYS_OPENAT2 = 437
-_SYS_OPEN_TREE = 428
-_SYS_MOVE_MOUNT = 429
-_MOVE_MOUNT_F_EMPTY_PATH = 0x4
 _FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS = 0x80086601, 0x40086602
 INODE_TOPDIR = 0x20000
 """FS_TOPDIR_FL: ext4 puts the folders made in this one far from each other, in block groups that have room."""
@@ -198,30 +195,3 @@ def syncfs(fd: int) -> None:
 def prctl(option: int, arg2: int = 0, arg3: int = 0, arg4: int = 0, arg5: int = 0) -> int:
     """Operate on the calling process or thread (prctl(2))."""
     return _check(_libc.prctl(option, arg2, arg3, arg4, arg5))
-
-
-def detach_tree(path: StrPath) -> int:
-    """Return the fd of a detached copy of the mount at `path` (open_tree(2), OPEN_TREE_CLONE)."""
-    flags = 1 | os.O_CLOEXEC
-    return _check(
-        _libc.syscall(
-            ctypes.c_long(_SYS_OPEN_TREE),
-            ctypes.c_int(_AT_FDCWD),
-            ctypes.c_char_p(os.fsencode(path)),
-            ctypes.c_uint(flags),
-        ),
-        path,
-    )
-
-
-def attach_tree(fd: int, target: StrPath) -> None:
-    """Mount what `detach_tree` returned on `target`, in whichever namespace the thread is now (move_mount(2))."""
-    result = _libc.syscall(
-        ctypes.c_long(_SYS_MOVE_MOUNT),
-        ctypes.c_int(fd),
-        ctypes.c_char_p(b""),
-        ctypes.c_int(_AT_FDCWD),
-        ctypes.c_char_p(os.fsencode(target)),
-        ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH),
-    )
-    _check(result, target)

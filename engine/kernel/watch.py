@@ -15,11 +15,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from engine.kernel import nlattr
+
 _NETFILTER = 12
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _NFTABLES_GROUP = 7
 _LINK_GROUP, _IPV4_ADDRESS_GROUP, _IPV6_ADDRESS_GROUP = 1, 5, 9
-_SUBSYSTEM = 10
 _NEW_GENERATION = 15
 _TABLE_NAME, _GENERATION_PID = 1, 2
 _NEWLINK, _DELLINK, _DELADDR = 16, 17, 21
@@ -67,7 +68,7 @@ class NftListener:
                 self._touched.clear()
                 found.append(Lost())
                 continue
-            attributes = dict(_attributes(payload[4:]))
+            attributes = dict(nlattr.parse(payload[4:]))
             if kind & 0xFF == _NEW_GENERATION:
                 thread = int.from_bytes(attributes.get(_GENERATION_PID, b"\0\0\0\0"), "big")
                 found.append(TablesChanged(frozenset(self._touched), thread))
@@ -141,16 +142,6 @@ def _messages(channel: socket.socket) -> Iterator[tuple[int, bytes]]:
                 break
             yield kind, data[offset + _HEADER.size : offset + size]
             offset += (size + 3) & ~3
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + 4 <= len(data):
-        size, kind = struct.unpack_from("=HH", data, offset)
-        if size < 4:
-            return
-        yield kind & 0x3FFF, data[offset + 4 : offset + size]
-        offset += (size + 3) & ~3
 
 
 def _only_harm() -> bytes:

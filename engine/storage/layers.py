@@ -28,6 +28,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,16 +114,9 @@ class Layers:
         Nothing is left behind when it fails: InvalidArgument for what is wrong with the stream (the message says
         what and where), Exhausted when the disk is full. Errors of the stream's own pass through.
         """
-        folder = self._root / f".new-{new_id()[:16]}"
-        try:
+        with self._new_folder() as folder:
             staged = self._unpack(chunks, folder)
             _check_diff_id(expected, staged.diff_id)
-        except OSError as error:
-            self._delete(folder)
-            raise _explained(error) from error
-        except BaseException:
-            self._delete(folder)
-            raise
         return staged
 
     def stage_folder(self, upper: Path, epoch: int | None = None) -> Staged | None:
@@ -131,21 +125,27 @@ class Layers:
         `epoch` (seconds): no time in the layer is later. Nobody may write to the folder any more; it is gone from its
         place in any case.
         """
-        folder = self._root / f".new-{new_id()[:16]}"
-        folder.mkdir(mode=0o700)
-        try:
+        with self._new_folder() as folder:
+            folder.mkdir(mode=0o700)
             upper.rename(folder / "fs")
             packed = uppers.measure(folder / "fs", folder / "recipe", epoch)
+        if not packed.entries:
+            self._delete(folder)
+            return None
+        return Staged(folder, Digest(packed.diff_id), packed.size, packed.tar_size)
+
+    @contextmanager
+    def _new_folder(self) -> Iterator[Path]:
+        """Give the path of a layer that is not one yet; whatever fails in the block takes it away."""
+        folder = self._root / f".new-{new_id()[:16]}"
+        try:
+            yield folder
         except OSError as error:
             self._delete(folder)
             raise _explained(error) from error
         except BaseException:
             self._delete(folder)
             raise
-        if not packed.entries:
-            self._delete(folder)
-            return None
-        return Staged(folder, Digest(packed.diff_id), packed.size, packed.tar_size)
 
     def commit(self, staged: Staged, chain_id: str, parent: str) -> None:
         """Give a staged layer its place; one that is there already wins."""

@@ -18,16 +18,13 @@ from typing import NamedTuple
 
 from engine.errors import InvalidArgument, NotFound
 from engine.kernel import syscalls
+from engine.storage import listing
 
 ADDED, CHANGED, REMOVED, SAME = "added", "changed", "removed", ""
 _OPAQUE = "trusted.overlay.opaque"
 _STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _INSIDE = syscalls.Resolve.BENEATH | syscalls.Resolve.NO_SYMLINKS | syscalls.Resolve.NO_XDEV
-_KINDS = {
-    stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link",
-    stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket",
-}  # fmt: skip
 
 
 class Node(NamedTuple):
@@ -80,7 +77,7 @@ def parts_of(path: str) -> tuple[str, ...]:
 
 def node_of(info: os.stat_result, link: str = "") -> Node:
     """Return what lstat says as a value."""
-    kind = _KINDS.get(stat.S_IFMT(info.st_mode), "file")
+    kind = listing.kind_of(info)
     size = info.st_size if kind == "file" else 0
     return Node(kind, size, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime_ns, link)
 

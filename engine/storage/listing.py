@@ -21,6 +21,11 @@ _KINDS = {
 }
 
 
+def kind_of(info: os.stat_result) -> str:
+    """Return file, folder, link, device, pipe or socket."""
+    return _KINDS.get(stat.S_IFMT(info.st_mode), "file")
+
+
 @dataclass(frozen=True, slots=True)
 class FileEntry:
     """One name in a folder; `mode` are the permission bits, `link` is where a link points."""
@@ -62,7 +67,7 @@ def _entry(folder: int, name: str) -> FileEntry | None:
         link = os.readlink(name, dir_fd=folder) if stat.S_ISLNK(info.st_mode) else ""
     except FileNotFoundError:
         return None
-    kind = _KINDS.get(stat.S_IFMT(info.st_mode), "file")
+    kind = kind_of(info)
     return FileEntry(
         _printable(name), kind, info.st_size, info.st_mode & 0o7777, info.st_uid, info.st_gid, info.st_mtime_ns,
         _printable(link),

@@ -17,6 +17,7 @@ from gevent.pool import Pool
 
 from webui.client.logblocks import Chunk
 from webui.errors import WebError
+from webui.realtime.delay import Delay
 from webui.realtime.feed import DockerEvent, Feeds
 from webui.realtime.hub import Hub, Source, Subscription
 from webui.realtime.logchoice import PROJECT, SERVICE, Choice, name_of
@@ -81,7 +82,7 @@ class MergedLogs(Source):
         self._numbers = 0
         self._waiting: list[Member] = []
         self._chars = 0
-        self._timer: Any = None
+        self._delay = Delay(_BATCH_S, self._flush)
 
     def start(self) -> None:
         """Listen for containers, then run."""
@@ -102,8 +103,7 @@ class MergedLogs(Source):
     def close(self) -> None:
         """Give everything back."""
         self._feeds.leave(*self._at, self)
-        if self._timer:
-            self._timer.kill()
+        self._delay.stop()
         for member in self._members.values():
             self._leave(member)
 
@@ -282,13 +282,11 @@ class MergedLogs(Source):
         self._chars += len(chunk.text)
         if self._chars >= _BATCH_CHARS:
             self._flush()
-        elif self._timer is None:
-            self._timer = gevent.spawn_later(_BATCH_S, self._flush)
+        else:
+            self._delay.start()
 
     def _flush(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer and timer is not gevent.getcurrent():
-            timer.kill(block=False)
+        self._delay.stop()
         waiting, self._waiting, self._chars = self._waiting, [], 0
         parts = []
         for member in waiting:

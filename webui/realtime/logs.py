@@ -11,12 +11,11 @@ from collections import deque
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-import gevent
-
 from webui.client.engine import Engine
 from webui.client.loglines import LogLines
 from webui.client.wire import Response
 from webui.errors import Invalid
+from webui.realtime.delay import Delay
 from webui.realtime.hub import Hub, Source
 from webui.realtime.pending import Lines, Payload
 
@@ -43,7 +42,7 @@ class LogSource(Source):
         self._batch: list[str] = []
         self._batch_bytes = 0
         self._sent_at = 0.0
-        self._timer: Any = None
+        self._delay = Delay(_BATCH_S, self._flush)
         self._response: Response | None = None
 
     def run(self) -> None:
@@ -59,8 +58,7 @@ class LogSource(Source):
 
     def close(self) -> None:
         """Close the upstream."""
-        if self._timer:
-            self._timer.kill()
+        self._delay.stop()
         if self._response:
             self._response.close()
 
@@ -103,8 +101,8 @@ class LogSource(Source):
             self._keep(lines)
         if self._batch_bytes >= _BATCH_BYTES or time.monotonic() - self._sent_at >= _BATCH_S:
             self._flush()
-        elif self._timer is None:
-            self._timer = gevent.spawn_later(_BATCH_S, self._flush)
+        else:
+            self._delay.start()
 
     def _keep(self, lines: list[str]) -> None:
         self._kept.extend(lines)
@@ -116,9 +114,7 @@ class LogSource(Source):
             self._kept_bytes = size
 
     def _flush(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer and timer is not gevent.getcurrent():
-            timer.kill(block=False)
+        self._delay.stop()
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         self._sent_at = time.monotonic()
         for at in range(0, len(batch), _FRAME_LINES):

@@ -18,6 +18,7 @@ from webui.client.engine import Engine
 from webui.client.logblocks import Chunk, LogBlocks
 from webui.client.wire import Response
 from webui.errors import WebError
+from webui.realtime.delay import Delay
 from webui.services.hosts import Hosts
 
 _BATCH_S = 0.05
@@ -46,7 +47,7 @@ class Tail:
         self._batch: list[Chunk] = []
         self._batch_chars = 0
         self._sent_at = 0.0
-        self._timer: Any = None
+        self._delay = Delay(_BATCH_S, self._flush)
         self._response: Response | None = None
         self._greenlet = gevent.spawn(self._run)
 
@@ -90,8 +91,7 @@ class Tail:
     def close(self) -> None:
         """End the upstream."""
         self._greenlet.kill()
-        if self._timer:
-            self._timer.kill()
+        self._delay.stop()
         if self._response:
             self._response.close()
         self.ready.set()
@@ -127,13 +127,11 @@ class Tail:
         self._batch_chars += len(chunk.text)
         if self._batch_chars >= _BATCH_CHARS or time.monotonic() - self._sent_at >= _BATCH_S:
             self._flush()
-        elif self._timer is None:
-            self._timer = gevent.spawn_later(_BATCH_S, self._flush)
+        else:
+            self._delay.start()
 
     def _flush(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer and timer is not gevent.getcurrent():
-            timer.kill(block=False)
+        self._delay.stop()
         batch, self._batch, self._batch_chars = self._batch, [], 0
         self._sent_at = time.monotonic()
         if batch:

@@ -100,18 +100,6 @@ class Accounts:
                 raise Conflict(f"the name {name!r} is taken", field="name")
             return _insert_user(connection, name, hashed, admin=admin)
 
-    def set_role(self, user_id: str, team: str, role: Role | None) -> None:
-        """Give the user a role in a team, or none any more."""
-        with self._db.begin() as connection:
-            team_id = connection.execute(select(TEAMS.c.id).where(TEAMS.c.name == team)).scalar()
-            if team_id is None:
-                raise NotFound(f"no team {team!r}")
-            both = (MEMBERSHIPS.c.user_id == user_id, MEMBERSHIPS.c.team_id == team_id)
-            connection.execute(delete(MEMBERSHIPS).where(*both))
-            if role is not None:
-                connection.execute(insert(MEMBERSHIPS), {"user_id": user_id, "team_id": team_id, "role": role.label})
-        self.changed()
-
     def sign_in(self, name: str, password: str, client: Client) -> str:
         """Check the password and return the user's id; Unauthenticated with one text for every reason, or TooMany."""
         self._attempts.check(client.address, name)

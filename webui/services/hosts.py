@@ -138,11 +138,6 @@ def team_of(actor: Actor, wanted: str = "") -> str:
     return min(actor.roles)
 
 
-def role_in(actor: Actor, team: str) -> Role | None:
-    """Return the role that counts for this user in a team."""
-    return Role.OWNER if actor.admin else actor.roles.get(team)
-
-
 def _kind(version: Any) -> str:
     platform = version.get("Platform") or {} if isinstance(version, dict) else {}
     return "berth" if str(platform.get("Name", "")).lower().startswith("berth") else "docker"

@@ -102,11 +102,6 @@ class ResolverLink:
             else:
                 self._open(container_id, client)
 
-    def is_served(self, container_id: str) -> bool:
-        """Say whether a container is answered."""
-        with self._lock:
-            return container_id in self._clients
-
     def drop(self, container_id: str) -> None:
         """Stop answering a container; idempotent."""
         with self._lock:

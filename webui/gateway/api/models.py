@@ -68,12 +68,6 @@ class SessionInfo(BaseModel):
     current: bool
 
 
-class Sessions(BaseModel):
-    """A list of sessions."""
-
-    sessions: list[SessionInfo]
-
-
 class HostInfo(BaseModel):
     """An engine as last seen."""
 
