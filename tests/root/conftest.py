@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import leaks
 from tests.support.docker_cli import eventually
+from tests.support.network_lab import NetworkLab
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,6 +43,17 @@ def leaving_nothing(tmp_path: Path) -> Iterator[None]:
         eventually(gone, 5)
     except AssertionError:
         pytest.fail(f"left behind: {left()}")
+
+
+@pytest.fixture
+def lab() -> Iterator[NetworkLab]:
+    """The networks as a service of their own, in namespaces that the test made."""
+    lab = NetworkLab()
+    try:
+        yield lab
+    finally:
+        left = lab.destroy()
+    assert not left
 
 
 def children_of(parent: int) -> list[int]:

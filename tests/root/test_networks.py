@@ -6,7 +6,6 @@ import socket
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,16 +19,6 @@ from tests.support.docker_cli import eventually, free_port
 from tests.support.network_lab import NetworkLab, ask, endpoint, inside
 
 DEFAULT = Scope()
-
-
-@pytest.fixture
-def lab() -> Iterator[NetworkLab]:
-    lab = NetworkLab()
-    try:
-        yield lab
-    finally:
-        left = lab.destroy()
-    assert not left
 
 
 def links(path: Path) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from engine.api import networks as handlers
@@ -13,16 +11,6 @@ from tests.fakes.http import ask
 from tests.support.network_lab import NetworkLab, endpoint
 
 WEB = {"Berth-Namespace": "team", "Berth-Actor": "ann"}
-
-
-@pytest.fixture
-def lab() -> Iterator[NetworkLab]:
-    lab = NetworkLab()
-    try:
-        yield lab
-    finally:
-        left = lab.destroy()
-    assert not left
 
 
 @pytest.fixture

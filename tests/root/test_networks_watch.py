@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,16 +17,6 @@ from tests.support.docker_cli import eventually, free_port
 from tests.support.network_lab import NetworkLab, ask, endpoint
 
 DEFAULT = Scope()
-
-
-@pytest.fixture
-def lab() -> Iterator[NetworkLab]:
-    lab = NetworkLab()
-    try:
-        yield lab
-    finally:
-        left = lab.destroy()
-    assert not left
 
 
 def run(*command: str) -> str:

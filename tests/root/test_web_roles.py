@@ -19,6 +19,7 @@ from webui.models.tables import TEAMS
 from webui.secrets import new_id
 from webui.services.accounts import Accounts
 from webui.services.attempts import Attempts
+from webui.services.teams import Teams
 from webui.times import now_ms
 
 SECRET = "s3cret-value"
@@ -31,6 +32,7 @@ class People:
         self._site = site
         self.database = Database(f"sqlite:///{site.web.folder / 'data' / 'web' / 'web.db'}")
         self.accounts = Accounts(self.database, Attempts())
+        self.teams = Teams(self.database, self.accounts.changed)
         self._browsers: list[Browser] = []
 
     def team(self, name: str) -> str:
@@ -41,7 +43,7 @@ class People:
         name = f"u{new_id()[:8]}"
         user = self.accounts.create_user(name, PASSWORD)
         if role:
-            self.accounts.set_role(user, team, role)
+            self.teams.put_member(team, user, role, (), force=True)
         browser = Browser(self._site.web.url)
         assert browser.sign_in(name).status_code == 200
         self._browsers.append(browser)
@@ -203,7 +205,7 @@ def test_a_role_taken_away_ends_what_lived_on_it_within_two_seconds(
             assert process.stdout
             assert process.stdout.readline()
             began = time.monotonic()
-            people.accounts.set_role(user, "default", None)  # by another process: nothing tells the web tier
+            people.teams.remove_member("default", user, force=True)  # by another process: nothing tells the web tier
             eventually(lambda: number in live.ended, 3, "the subscription's end")
             process.wait(3)
             eventually(lambda: "error" in live.call("terminal.attach", {"term": term}), 3, "the terminal's end")

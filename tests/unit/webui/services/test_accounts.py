@@ -16,6 +16,7 @@ from webui.models.database import Database, migrate
 from webui.models.tables import SESSIONS, SETUP, TOKENS, USERS
 from webui.services.accounts import Accounts, Client
 from webui.services.attempts import Attempts
+from webui.services.teams import Teams
 from webui.services.tokens import Tokens
 
 HERE = Client("127.0.0.1", "test")
@@ -159,13 +160,14 @@ def test_a_session_is_ended_by_its_user_only(accounts: Accounts) -> None:
     assert accounts.by_session(secret) is None
 
 
-def test_taking_a_role_away_is_told_and_seen(accounts: Accounts) -> None:
+def test_taking_a_role_away_is_told_and_seen(accounts: Accounts, database: Database) -> None:
+    teams = Teams(database, accounts.changed)
     user = accounts.create_user("bob", GOOD)
     told: list[int] = []
     accounts.on_change(lambda: told.append(1))
-    accounts.set_role(user, "default", Role.DEPLOYER)
+    teams.put_member("default", user, Role.DEPLOYER, (), force=True)
     assert accounts.actors([user])[user].roles == {"default": Role.DEPLOYER}
-    accounts.set_role(user, "default", None)
+    teams.remove_member("default", user, force=True)
     assert accounts.actors([user])[user].roles == {}
     assert len(told) == 2
 
