@@ -90,8 +90,11 @@ class Transport:
     def close(self) -> None:
         """Close idle connections."""
         with self._lock:
-            for pool in self._pools.values():
-                pool.clear()
+            for manager in self._pools.values():
+                keys = manager.pools.keys()  # `clear` alone leaves connections to the garbage collector
+                for key in keys:
+                    manager.pools[key].close()
+                manager.clear()
 
     def _once(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> Response:
         authority = urlsplit(url).netloc.rsplit("@", 1)[-1]
