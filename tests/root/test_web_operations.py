@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import secrets
 import socket
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 
 from tests.conftest import PEER
 from tests.root.web_fixtures import Site, site  # noqa: F401 - a fixture
+from tests.support import images, registries
 from tests.support.docker_cli import eventually
 from tests.support.web import Live, WebProcess
 
@@ -39,19 +43,33 @@ def ended(site: Site, operation: dict[str, Any]) -> dict[str, Any]:  # noqa: F81
     return found
 
 
+def a_new_image(registry: str, folder: Path) -> str:
+    """Push an image with a layer that no engine has yet: a pull of it has bytes to tell of."""
+    name = f"own-{secrets.token_hex(4)}"
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        member = tarfile.TarInfo("own")
+        member.size = 100_000
+        tar.addfile(member, io.BytesIO(secrets.token_bytes(member.size)))
+    images.write(folder / "own.tar", {f"{name}:latest": (images.PLAIN, [layer.getvalue()])})
+    registries.push(folder / "own.tar", registry, f"{name}:latest", "--insecure-policy", "--dest-tls-verify=false")
+    return f"{registry}/{name}:latest"
+
+
 @pytest.mark.skipif(bool(PEER), reason="the peer's network namespace does not reach our registry")
-def test_a_pull_is_followed_by_everybody_and_done(site: Site, live: Live, registry: str) -> None:  # noqa: F811
+def test_a_pull_is_followed_by_everybody_and_done(site: Site, live: Live, registry: str, tmp_path: Path) -> None:  # noqa: F811
+    image = a_new_image(registry, tmp_path)
     number = live.subscribe("operations")
     assert "snapshot" in live.next(number)
-    site.docker("rmi", f"{registry}/testbox:full")
-    operation = start(site, f"{registry}/testbox:full")
+    operation = start(site, image)
     frame = live.until(number, lambda f: any(o["state"] == "done" for o in f["upsert"] if o["id"] == operation["id"]))
     last = next(o for o in frame["upsert"] if o["id"] == operation["id"])
     assert last["progress"]["layers"]
     assert last["progress"]["current"] == last["progress"]["total"] > 0
     assert any(line.startswith("Status: ") for line in last["log"])
     assert site.admin.get("/api/v1/operations?limit=1").json()[0]["id"] == operation["id"]
-    assert site.docker.ok("image", "inspect", "-f", "{{.Id}}", f"{registry}/testbox:full")
+    assert site.docker.ok("image", "inspect", "-f", "{{.Id}}", image)
+    site.docker.ok("rmi", image)
 
 
 def test_a_pull_that_fails_says_why_in_the_engines_words(site: Site) -> None:  # noqa: F811
